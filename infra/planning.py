@@ -1,0 +1,61 @@
+"""Stack file in, settings and plan out: the one path that the command line and the Pulumi program share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from infra.catalog.load import Catalog
+from infra.errors import ConfigurationError, ConfigurationErrors
+from infra.settings import Settings, Target, parse
+from infra.sizing.plan import plan
+from infra.sizing.request import PlanRequest
+from infra.sizing.result import Plan
+from infra.stack_file import PROJECT, StackFile, read_stack_file, stack_file_path
+
+__all__ = ["plan_for", "read_settings"]
+
+
+def read_settings(root: Path, stack: str, catalog: Catalog) -> Settings:
+    """The settings of `Pulumi.<stack>.yaml` below `root`; raises ConfigurationErrors with everything wrong in it."""
+    file = read_stack_file(stack_file_path(root, stack))
+    return with_file_errors(
+        file,
+        lambda: parse(file.of_namespace(PROJECT), catalog, region=file.values.get("aws:region"), locate=file.locate),
+    )
+
+
+def with_file_errors(file: StackFile, parse_settings: Callable[[], Settings]) -> Settings:
+    """What `parse_settings` returns, unless the file itself or a value in it is wrong: then all errors, by line."""
+    errors: list[ConfigurationError] = list(file.errors)
+    settings = None
+    try:
+        settings = parse_settings()
+    except ConfigurationErrors as found:
+        errors.extend(found.errors)
+    if errors or settings is None:
+        raise ConfigurationErrors(sorted(errors, key=_line))
+    return settings
+
+
+def plan_for(settings: Settings, catalog: Catalog) -> Plan:
+    """The plan of one environment; raises SizingError where the model does not fit."""
+    on_kubernetes = settings.target is Target.KUBERNETES
+    return plan(
+        PlanRequest(
+            model=settings.model,
+            quantization=settings.quantization,
+            context_tokens=settings.context_tokens,
+            concurrency=settings.concurrency,
+            instance_type=None if on_kubernetes else settings.instance_type,
+            gpu=settings.gpu if on_kubernetes else None,
+            gpus=settings.gpus if on_kubernetes else None,
+            load_target_seconds=settings.load_target_seconds,
+            region=None if on_kubernetes else settings.region,
+        ),
+        catalog,
+    )
+
+
+def _line(error: ConfigurationError) -> int:
+    return (error.location.line if error.location else None) or 0

@@ -1,0 +1,243 @@
+"""What a person may configure, parsed once: a mapping in, frozen `Settings` out, or every error at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Any
+
+from infra.catalog.load import Catalog
+from infra.config_keys import KEYS, REQUIRED, ConfigKey
+from infra.errors import ConfigurationError, ConfigurationErrors, Location
+from infra.private_network import Network, parse_own_network, parse_private_network
+
+__all__ = ["Settings", "Target", "parse"]
+
+Locate = Callable[[str], Location | None]
+"""Where a configuration key stands, for messages."""
+
+PRIVATE = "networks inside 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7 or ownCidrs"
+
+
+class Target(StrEnum):
+    """Where the model server runs."""
+
+    EC2 = "ec2"
+    KUBERNETES = "kubernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One environment: the checked content of `Pulumi.<stack>.yaml`."""
+
+    model: str
+    target: Target
+    region: str | None
+    """AWS region; always there for the EC2 target."""
+    quantization: str | None
+    """Catalogue name of a quantisation; None lets the plan choose the best that fits."""
+    context_tokens: int
+    concurrency: int
+    instance_type: str | None
+    """A fixed EC2 type; None lets the plan choose the cheapest that fits."""
+    gpu: str | None
+    """Kubernetes target: catalogue name of the GPU the nodes have."""
+    gpus: int | None
+    """Kubernetes target: GPUs one node has."""
+    vpc_cidr: IPv4Network
+    intranet_cidrs: tuple[Network, ...]
+    """The only sources that reach the model server."""
+    availability_zones: int
+    load_target_seconds: int
+    """How long reading the weights from the volume may take; sizes IOPS and throughput."""
+    port: int
+    image: str | None
+    """Engine image by digest; always there for the Kubernetes target."""
+    restart_image: str | None
+    """Image with kubectl by digest; always there where `restart_schedule` is."""
+    restart_schedule: str | None
+    namespace: str
+    replicas: int
+    weights_host_path: str
+    protect_weights: bool
+    """Refuse to delete the weight volume (Pulumi `protect`)."""
+    ami_id: str | None
+    tags: tuple[tuple[str, str], ...]
+
+
+def parse(
+    config: Mapping[str, object], catalog: Catalog, *, region: object = None, locate: Locate = lambda _: None
+) -> Settings:
+    """The settings in `config` (keys without their `seekstack:` prefix; values as YAML or as the engine's text).
+
+    Raises ConfigurationErrors with one entry for each wrong, missing or misspelt key.
+    """
+    reader = _Reader(config, catalog, locate)
+    reader.refuse_unknown_keys()
+    values = {key.name: reader.read(key) for key in KEYS}
+    settings = _settings(reader, values, region)
+    if reader.errors:
+        raise ConfigurationErrors(reader.errors)
+    return settings
+
+
+def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settings:
+    target = reader.target(values["target"])
+    own = reader.networks(
+        "ownCidrs", values["ownCidrs"], parse_own_network, "a public range, /16 (IPv6: /32) or narrower"
+    )
+    settings = Settings(
+        model=reader.known("model", values["model"], reader.catalog.model, lambda found: found.id),
+        target=target,
+        region=region if isinstance(region, str) else None,
+        quantization=reader.known("quantization", values["quantization"], reader.catalog.quantization, str),
+        context_tokens=values["contextTokens"],
+        concurrency=values["concurrency"],
+        instance_type=reader.known(
+            "instanceType", values["instanceType"], reader.catalog.instance, lambda found: found.instance_type
+        ),
+        gpu=reader.known("gpu", values["gpu"], reader.catalog.gpu, lambda found: found.name),
+        gpus=values["gpus"],
+        vpc_cidr=reader.vpc(values["vpcCidr"]),
+        intranet_cidrs=reader.networks(
+            "intranetCidrs", values["intranetCidrs"], lambda text: parse_private_network(text, own), PRIVATE
+        ),
+        availability_zones=values["availabilityZones"],
+        load_target_seconds=values["loadTargetSeconds"],
+        port=values["port"],
+        image=values["image"],
+        restart_image=values["restartImage"],
+        restart_schedule=values["restartSchedule"],
+        namespace=values["namespace"],
+        replicas=values["replicas"],
+        weights_host_path=values["weightsHostPath"],
+        protect_weights=values["protectWeights"],
+        ami_id=values["amiId"],
+        tags=tuple(sorted((values["tags"] or {}).items())),
+    )
+    reader.require_for_target(settings)
+    return settings
+
+
+class _Reader:
+    """Reads keys one by one and keeps every error instead of stopping at the first."""
+
+    def __init__(self, config: Mapping[str, object], catalog: Catalog, locate: Locate) -> None:
+        self.config = config
+        self.catalog = catalog
+        self.locate = locate
+        self.errors: list[ConfigurationError] = []
+
+    def refuse(self, code: str, key: str, message: str, *, allowed: str | None = None, fix: str | None = None) -> None:
+        full_key = key if ":" in key else f"seekstack:{key}"
+        self.errors.append(
+            ConfigurationError(
+                f"{full_key}: {message}",
+                code=code,
+                key=full_key,
+                location=self.locate(full_key),
+                value=self.config.get(key),
+                allowed=allowed,
+                fix=fix or f"edit {full_key}, or: pulumi config set {full_key} <value>",
+            )
+        )
+
+    def refuse_unknown_keys(self) -> None:
+        names = [key.name for key in KEYS]
+        for unknown in sorted(set(self.config) - set(names)):
+            near = get_close_matches(unknown, names, n=1, cutoff=0.6)
+            meant = f"; did you mean seekstack:{near[0]}?" if near else ""
+            fix = f"rename it to seekstack:{near[0]}" if near else f"remove it: pulumi config rm seekstack:{unknown}"
+            self.refuse("SKS0102", unknown, f"is not a key of seekstack{meant}", allowed=", ".join(names), fix=fix)
+
+    def read(self, key: ConfigKey) -> Any:
+        raw = self.config.get(key.name)
+        if key.is_unset(raw):
+            if key.default is REQUIRED:
+                self.refuse(
+                    "SKS0101",
+                    key.name,
+                    "is missing",
+                    allowed=key.allowed,
+                    fix=f"add it, or: pulumi config set seekstack:{key.name} <value>",
+                )
+                return None
+            return key.default
+        try:
+            return key.read(raw)
+        except ValueError as error:
+            self.refuse("SKS0103", key.name, str(error), allowed=key.allowed)
+            return None
+
+    def target(self, name: str | None) -> Target:
+        if name is not None and name not in list(Target):
+            near = get_close_matches(name, list(Target), n=1)
+            self.refuse(
+                "SKS0104",
+                "target",
+                f"'{name}' is not a target" + (f"; did you mean {near[0]}?" if near else ""),
+                allowed=", ".join(Target),
+            )
+        return Target(name) if name in list(Target) else Target.EC2
+
+    def known(self, key: str, name: str | None, find: Callable[[str], Any], show: Callable[[Any], str]) -> Any:
+        """The catalogue's own name for `name`; an unknown one is refused with the near match."""
+        if name is None:
+            return None
+        try:
+            return show(find(name))
+        except ConfigurationError as error:
+            self.refuse("SKS0104", key, error.message, allowed=error.allowed, fix=error.fix)
+            return None
+
+    def networks(
+        self, key: str, raw: list[object] | None, parse_one: Callable[[object], Network], allowed: str
+    ) -> tuple[Network, ...]:
+        found: list[Network] = []
+        for entry in raw or ():
+            try:
+                found.append(parse_one(entry))
+            except ValueError as error:
+                self.refuse("SKS0105", key, str(error), allowed=allowed)
+        return tuple(dict.fromkeys(found))
+
+    def vpc(self, raw: str | None) -> IPv4Network:
+        allowed = "a private IPv4 network from /16 to /24"
+        try:
+            network = parse_private_network(raw) if raw is not None else None
+            if network is not None and not (isinstance(network, IPv4Network) and 16 <= network.prefixlen <= 24):
+                raise ValueError(f"{network} cannot be a VPC with room for private subnets")
+        except ValueError as error:
+            self.refuse("SKS0105", "vpcCidr", str(error), allowed=allowed)
+            network = None
+        return network if isinstance(network, IPv4Network) else IPv4Network("10.80.0.0/16")
+
+    def require_for_target(self, settings: Settings) -> None:
+        """Keys that one target needs and the other does not."""
+        if settings.target is Target.EC2 and not settings.region:
+            self.refuse(
+                "SKS0101",
+                "aws:region",
+                "is missing: the ec2 target needs a region",
+                allowed="an AWS region such as us-east-1",
+                fix="add it, or: pulumi config set aws:region us-east-1",
+            )
+        if settings.target is Target.KUBERNETES:
+            for key in ("gpu", "gpus", "image"):
+                self._require(key, "the kubernetes target needs it")
+        if settings.restart_schedule:
+            self._require("restartImage", "restartSchedule needs it")
+
+    def _require(self, key: str, why: str) -> None:
+        known = next(known for known in KEYS if known.name == key)
+        if known.is_unset(self.config.get(key)):
+            self.refuse(
+                "SKS0101",
+                key,
+                f"is missing: {why}",
+                allowed=known.allowed,
+                fix=f"pulumi config set seekstack:{key} <value>",
+            )

@@ -1,0 +1,88 @@
+"""EC2 target: a private network, a weight volume and one GPU instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+from infra.targets.outputs import Outputs
+
+from infra.components.network import Network, NetworkArgs
+from infra.components.node import Node, NodeArgs
+from infra.components.weight_volume import WeightVolume, WeightVolumeArgs
+from infra.errors import ResourceError
+from infra.settings import Settings
+from infra.sizing.result import Plan
+
+__all__ = ["deploy"]
+
+IMAGE_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
+"""Public SSM parameter of the AMI with NVIDIA driver and container toolkit (AWS Deep Learning AMI release notes)."""
+
+
+def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]) -> Outputs:
+    """Declare the stack; look-ups (zones, image) happen here, so components work on plain values."""
+    if plan.instance is None:
+        raise ValueError("the ec2 target needs a plan made for an instance type")
+    provider = aws.Provider("aws", **provider_arguments)
+    opts = pulumi.ResourceOptions(providers={"aws": provider})
+    lookup = pulumi.InvokeOptions(provider=provider)
+    tags = {**dict(settings.tags), "seekstack:stack": pulumi.get_stack(), "seekstack:model": plan.model.label}
+    zones = find_zones(settings, lookup)
+    network = Network(
+        "network",
+        NetworkArgs(settings.vpc_cidr, zones, settings.intranet_cidrs, settings.port, tags),
+        opts,
+    )
+    weights = WeightVolume(
+        "weights",
+        WeightVolumeArgs(
+            zones[0],
+            plan.volume.size_gib,
+            plan.volume.iops,
+            plan.volume.throughput_mib_per_second,
+            settings.protect_weights,
+            tags,
+        ),
+        opts,
+    )
+    node = Node(
+        "node",
+        NodeArgs(
+            plan.instance.instance_type,
+            settings.ami_id or aws.ssm.get_parameter(name=IMAGE_PARAMETER, opts=lookup).value,
+            network.subnet_ids[0],
+            network.security_group_id,
+            weights.volume_id,
+            tags,
+        ),
+        opts,
+    )
+    return Outputs(
+        endpoint=pulumi.Output.format("http://{0}:{1}/v1", node.private_ip, settings.port),
+        plan=plan,
+        resources={
+            "instanceId": node.instance_id,
+            "volumeId": weights.volume_id,
+            "vpcId": network.vpc_id,
+            "securityGroupId": network.security_group_id,
+        },
+    )
+
+
+def find_zones(settings: Settings, lookup: pulumi.InvokeOptions) -> list[str]:
+    """The first zones of the region by name, so that a second run finds the same."""
+    names = sorted(aws.get_availability_zones(state="available", opts=lookup).names)
+    wanted = settings.availability_zones
+    if len(names) < wanted:
+        raise ResourceError(
+            f"{settings.region} has {len(names)} availability zones, {wanted} are configured",
+            code="SKS0401",
+            key="seekstack:availabilityZones",
+            value=wanted,
+            allowed=f"1 to {len(names)}",
+            fix=f"pulumi config set seekstack:availabilityZones {len(names)}",
+        )
+    return names[:wanted]

@@ -1,0 +1,68 @@
+"""Where the sandbox keeps things: one folder in the project, one cache folder for programs built once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["PROJECT_ROOT", "SandboxHome", "cache_root"]
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def cache_root() -> Path:
+    """`$SEEKSTACK_CACHE`, else `seekstack` in the user's cache directory; holds programs keyed by version."""
+    configured = os.environ.get("SEEKSTACK_CACHE")
+    if configured:
+        return Path(configured).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "seekstack"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxHome:
+    """One sandbox: state, fake cloud, cluster data, logs and launchers below `root`, and nothing elsewhere."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> SandboxHome:
+        """`$SEEKSTACK_HOME`, else `.seekstack` in the project."""
+        configured = os.environ.get("SEEKSTACK_HOME")
+        return cls(Path(configured).expanduser().resolve() if configured else PROJECT_ROOT / ".seekstack")
+
+    @property
+    def bin(self) -> Path:
+        """Launchers put on PATH: pulumi, pulumi-language-python, pulumi-resource-aws, pulumi-resource-kubernetes."""
+        return self.root / "bin"
+
+    @property
+    def state(self) -> Path:
+        """The Pulumi file backend."""
+        return self.root / "state"
+
+    @property
+    def pulumi_home(self) -> Path:
+        """`$PULUMI_HOME`: workspaces and credentials of this sandbox alone."""
+        return self.root / "pulumi-home"
+
+    @property
+    def run(self) -> Path:
+        """Pid and endpoint files of running daemons."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One log file a daemon."""
+        return self.root / "logs"
+
+    @property
+    def journal(self) -> Path:
+        """What the aws plugin was about to create, so that a killed run leaves no orphan."""
+        return self.root / "journal"
+
+    @property
+    def kube(self) -> Path:
+        """etcd data, certificates and the kubeconfig of the sandbox's API server."""
+        return self.root / "kube"
