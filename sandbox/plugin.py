@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -236,7 +237,6 @@ def serve(provider: protocol.Provider, version: str) -> None:
     parser = argparse.ArgumentParser(description="Pulumi provider plugin (gRPC server)")
     parser.add_argument("engine", help="address of the engine")
     known, _ = parser.parse_known_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's: it sends Cancel and closes us in order
     asyncio.run(_serve(provider, version, known.engine))
 
 
@@ -248,7 +248,19 @@ async def _serve(provider: protocol.Provider, version: str, engine_address: str)
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    parent = os.getppid()
-    while os.getppid() == parent:
-        await asyncio.sleep(PARENT_POLL_SECONDS)
+    await _until_told_or_orphaned()
     await server.stop(None)
+
+
+async def _until_told_or_orphaned() -> None:
+    """Wait for the engine's SIGINT, which is how it closes a plugin (and kills it 5 s later), or for the engine's end.
+
+    The engine starts a plugin in a process group of its own, so a person's Ctrl-C does not come here.
+    """
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    parent = os.getppid()
+    while os.getppid() == parent and not told.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), PARENT_POLL_SECONDS)

@@ -14,6 +14,9 @@ __all__ = ["is_running", "pid_of", "spawn", "stop", "wait_until"]
 
 POLL_SECONDS = 0.02
 
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Daemons that this very process started: their exit status is ours to collect."""
+
 
 def spawn(argv: Sequence[str], *, pid_file: Path, log_file: Path, env: Mapping[str, str] | None = None) -> int:
     """Start `argv` in a session of its own, its output appended to `log_file`; returns and records the pid.
@@ -31,6 +34,7 @@ def spawn(argv: Sequence[str], *, pid_file: Path, log_file: Path, env: Mapping[s
             start_new_session=True,
             env=None if env is None else dict(env),
         )
+    _children[process.pid] = process
     temporary = pid_file.with_suffix(".tmp")
     temporary.write_text(json.dumps({"pid": process.pid, "started": _start_time(process.pid), "argv": list(argv)}))
     temporary.replace(pid_file)
@@ -86,10 +90,9 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 
 def _reap(pid: int) -> None:
     """Collect our own ended child, so that it does not count as running while a zombie."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]
 
 
 def _start_time(pid: int) -> str | None:

@@ -118,9 +118,10 @@ def test_a_restart_schedule_needs_an_image_that_has_kubectl():
     assert error.key == "seekstack:restartImage"
 
 
-@pytest.mark.parametrize(
-    "image", ["vllm/vllm-openai:latest", "vllm/vllm-openai", "x@sha256:12", "a b@sha256:" + "a" * 64]
-)
+NO_DIGEST = ["vllm/vllm-openai:latest", "vllm/vllm-openai", "x@sha256:12", "a b@sha256:" + "a" * 64]
+
+
+@pytest.mark.parametrize("image", NO_DIGEST)
 def test_an_image_without_digest_is_refused(image):
     (error,) = errors({**KUBERNETES, "image": image})
     assert error.key == "seekstack:image"

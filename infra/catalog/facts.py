@@ -1,0 +1,223 @@
+"""What is known of models, GPUs and instance types: plain values, each with its source and date."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from infra.errors import ConfigurationError
+
+__all__ = [
+    "Architecture",
+    "Attention",
+    "Catalog",
+    "GpuFacts",
+    "InstanceFacts",
+    "ModelFacts",
+    "QuantizationFacts",
+]
+
+
+class Architecture(StrEnum):
+    """Which parameters a token passes through."""
+
+    DENSE = "dense"
+    MOE = "moe"
+
+
+class Attention(StrEnum):
+    """How the keys and values of past tokens are kept, which decides the size of the cache and how it is sharded."""
+
+    GROUPED = "grouped"
+    """MHA, GQA and MQA: `kv_heads` keys and values a layer."""
+    LATENT = "latent"
+    """MLA: one compressed vector a layer, the same on every tensor-parallel rank."""
+    SPARSE_LATENT = "sparse_latent"
+    """MLA with the DSA indexer (V3.2)."""
+    COMPRESSED = "compressed"
+    """V4 family: a constant per request and a small slope; not linear in tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """One released model. An integer of 0 says that the field was not published (V4.1 only)."""
+
+    id: str
+    """Repository on Hugging Face, `organisation/name`."""
+    label: str
+    aliases: tuple[str, ...]
+    unreleased_aliases: tuple[str, ...]
+    """Those aliases that name a size DeepSeek never released."""
+    architecture: Architecture
+    attention: Attention
+    parameters: float
+    """Parameters of the weights that plain serving loads, so without the draft (MTP) block."""
+    active_parameters: float
+    draft_parameters: float
+    """MTP block: on disk, never loaded for plain serving."""
+    layers: int
+    attention_heads: int
+    kv_heads: int
+    head_dim: int | None
+    hidden_size: int
+    intermediate_size: int | None
+    moe_intermediate_size: int | None
+    vocabulary: int
+    kv_lora_rank: int | None
+    q_lora_rank: int | None
+    qk_nope_head_dim: int | None
+    qk_rope_head_dim: int | None
+    v_head_dim: int | None
+    max_positions: int
+    native_dtype: str
+    """Name of the quantisation the weights are published in."""
+    quantization_block: int | None
+    """Side of the block one fp8 scale covers; sharded dimensions must stay multiples of it."""
+    weights_bytes: int
+    """Size of the published files."""
+    shards: int
+    """Safetensors files; 0 where not known."""
+    min_engine_version: str
+    """First vLLM release that serves it."""
+    released: str
+    source: str
+    date: str
+    """Day the facts were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFacts:
+    """One accelerator as the engine sees it."""
+
+    name: str
+    aliases: tuple[str, ...]
+    vendor: str
+    architecture: str
+    compute_capability: tuple[int, int] | None
+    """None for accelerators without CUDA."""
+    nominal_gb: int
+    usable_bytes: int
+    """What the engine reports as total memory: less than the nominal size and than the EC2 API's figure."""
+    bandwidth_bytes_per_second: float
+    fp16_tflops: float
+    supports_bf16: bool
+    fp8: str
+    """`yes`, `no` or `weight-only`: what the tensor cores do, as in the data sheet."""
+    int8: str
+    int4: str
+    min_driver_branch: int | None
+    note: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFacts:
+    """One EC2 instance type with accelerators."""
+
+    instance_type: str
+    family: str
+    gpu: str
+    gpus: int
+    """Whole GPUs; 0 for the fractional types (g6f, gr6f)."""
+    partition: float
+    """Part of a GPU the instance holds: 1.0, or 0.125 to 0.5 for the fractional types."""
+    vcpus: int
+    host_memory_bytes: int
+    cpu_architecture: str
+    local_nvme_gb: int
+    network: str
+    efa: bool
+    ebs_baseline_mib_per_second: float
+    """What the instance sustains to EBS; the burst figure is higher on small sizes, for 30 minutes a day."""
+    offered_in: tuple[str, ...]
+    """Regions of the price snapshot that offer it."""
+    usd_per_hour: float | None
+    price_date: str | None
+    price_region: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationFacts:
+    """One way to store the weights of linear layers; embeddings and output head stay at 16 bit unless `whole`."""
+
+    name: str
+    label: str
+    bytes_per_parameter: float
+    whole: bool
+    """The figure also covers embeddings and head (bf16, fp16)."""
+    min_compute_capability: tuple[int, int]
+    max_compute_capability: tuple[int, int] | None
+    """Newest GPU with a kernel for it; None for no upper bound."""
+    dtype: str
+    """Activations; `auto` follows the GPU: bf16, or fp16 below compute capability 8.0."""
+    engine_method: str | None
+    """Value of vLLM's `--quantization`; None leaves the flag out."""
+    quality_rank: int
+    """0 is best: the order in which an automatic choice tries them."""
+    note: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything the sizing knows, as loaded from the YAML files beside this module."""
+
+    models: tuple[ModelFacts, ...]
+    gpus: tuple[GpuFacts, ...]
+    instances: tuple[InstanceFacts, ...]
+    quantizations: tuple[QuantizationFacts, ...]
+
+    def model(self, name: str) -> ModelFacts:
+        """The model of that id, label or alias, in any case."""
+        for model in self.models:
+            if str.casefold(name) in map(str.casefold, (model.id, model.label, *model.aliases)):
+                return model
+        known = [word for model in self.models for word in (model.label, *model.aliases)]
+        shown = ", ".join(model.label for model in self.models)
+        raise _unknown("model", name, known, shown, "SKS0201", "seekstack models")
+
+    def gpu(self, name: str) -> GpuFacts:
+        """The GPU of that name or alias, in any case."""
+        for gpu in self.gpus:
+            if str.casefold(name) in map(str.casefold, (gpu.name, *gpu.aliases)):
+                return gpu
+        shown = ", ".join(gpu.name for gpu in self.gpus)
+        known = [word for gpu in self.gpus for word in (gpu.name, *gpu.aliases)]
+        raise _unknown("gpu", name, known, shown, "SKS0202", "seekstack gpus")
+
+    def instance(self, name: str) -> InstanceFacts:
+        """The EC2 instance type of exactly that name."""
+        for instance in self.instances:
+            if instance.instance_type == str.casefold(name):
+                return instance
+        known = [instance.instance_type for instance in self.instances]
+        families = ", ".join(dict.fromkeys(instance.family for instance in self.instances))
+        raise _unknown("instanceType", name, known, f"a type of {families}", "SKS0203", "seekstack instances")
+
+    def quantization(self, name: str) -> QuantizationFacts:
+        """The quantisation of that name, in any case."""
+        for quantization in self.quantizations:
+            if quantization.name == str.casefold(name):
+                return quantization
+        known = [quantization.name for quantization in self.quantizations]
+        raise _unknown("quantization", name, known, ", ".join(known), "SKS0204", "seekstack plan --help")
+
+
+def _unknown(key: str, name: str, known: Iterable[str], shown: str, code: str, command: str) -> ConfigurationError:
+    by_folded = {str.casefold(word): word for word in known}
+    near = difflib.get_close_matches(str.casefold(name), by_folded, n=1, cutoff=0.5)
+    hint = f"did you mean {by_folded[near[0]]}? " if near else ""
+    return ConfigurationError(
+        f"{key}: {name!r} is not in the catalogue",
+        code=code,
+        key=key,
+        value=name,
+        allowed=shown,
+        fix=f"{hint}`{command}` lists them",
+    )

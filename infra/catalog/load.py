@@ -1,0 +1,156 @@
+"""The YAML files beside this module, as one checked `Catalog`; read once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from infra.catalog.facts import (
+    Architecture,
+    Attention,
+    Catalog,
+    GpuFacts,
+    InstanceFacts,
+    ModelFacts,
+    QuantizationFacts,
+)
+from infra.units import BYTES_PER_MIB, gib
+
+__all__ = ["Catalog", "gpu_facts", "instance_facts", "load", "model_facts", "quantization_facts"]
+
+Row = Mapping[str, Any]
+
+# The pure Python loader needs 7 times as long (0.1 s instead of 14 ms for the four files).
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MIB_PER_MEGABIT = 1e6 / 8 / BYTES_PER_MIB
+
+
+@cache
+def load() -> Catalog:
+    """The shipped catalogue: no network, no clock, the same object on each call."""
+    instances = _read("instances.yaml")
+    region = instances["price_region"]
+    return Catalog(
+        models=tuple(model_facts(row) for row in _read("models.yaml")["models"]),
+        gpus=tuple(gpu_facts(row) for row in _read("gpus.yaml")["gpus"]),
+        instances=tuple(instance_facts(row, region) for row in instances["instances"]),
+        quantizations=tuple(quantization_facts(row) for row in _read("quantizations.yaml")["quantizations"]),
+    )
+
+
+def _read(name: str) -> Any:
+    text = files("infra.catalog").joinpath(name).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=LOADER)  # noqa: S506 both loaders are safe ones
+
+
+def model_facts(row: Row) -> ModelFacts:
+    """One row of models.yaml; what a dense model has by definition is filled in."""
+    return ModelFacts(
+        id=row["id"],
+        label=row["label"],
+        aliases=tuple(row["aliases"]),
+        unreleased_aliases=tuple(row.get("unreleased_aliases", ())),
+        architecture=Architecture(row["architecture"]),
+        attention=Attention(row["attention"]),
+        parameters=row["parameters"],
+        active_parameters=row.get("active_parameters", row["parameters"]),
+        draft_parameters=row.get("draft_parameters", 0),
+        layers=row.get("layers", 0),
+        attention_heads=row.get("attention_heads", 0),
+        kv_heads=row.get("kv_heads", 0),
+        head_dim=row.get("head_dim"),
+        hidden_size=row.get("hidden_size", 0),
+        intermediate_size=row.get("intermediate_size"),
+        moe_intermediate_size=row.get("moe_intermediate_size"),
+        vocabulary=row.get("vocabulary", 0),
+        kv_lora_rank=row.get("kv_lora_rank"),
+        q_lora_rank=row.get("q_lora_rank"),
+        qk_nope_head_dim=row.get("qk_nope_head_dim"),
+        qk_rope_head_dim=row.get("qk_rope_head_dim"),
+        v_head_dim=row.get("v_head_dim"),
+        max_positions=row.get("max_positions", 0),
+        native_dtype=row["native_dtype"],
+        quantization_block=row.get("quantization_block"),
+        weights_bytes=row["weights_bytes"],
+        shards=row.get("shards", 0),
+        min_engine_version=row["min_engine_version"],
+        released=row["released"],
+        source=row["source"],
+        date=row["date"],
+    )
+
+
+def gpu_facts(row: Row) -> GpuFacts:
+    """One row of gpus.yaml; bf16 follows from the compute capability (8.0, the first with bf16 arithmetic)."""
+    capability = _capability(row.get("compute_capability"))
+    return GpuFacts(
+        name=row["name"],
+        aliases=tuple(str(alias) for alias in row.get("aliases", ())),
+        vendor=row["vendor"],
+        architecture=row["architecture"],
+        compute_capability=capability,
+        nominal_gb=row["nominal_gb"],
+        usable_bytes=gib(row["usable_gib"]),
+        bandwidth_bytes_per_second=row["bandwidth_gb_per_second"] * 1e9,
+        fp16_tflops=row["fp16_tflops"],
+        supports_bf16=capability is not None and capability >= (8, 0),
+        fp8=row.get("fp8", "no"),
+        int8=row.get("int8", "no"),
+        int4=row.get("int4", "no"),
+        min_driver_branch=row.get("min_driver_branch"),
+        note=row.get("note", ""),
+        source=row["source"],
+        date=row["date"],
+    )
+
+
+def instance_facts(row: Row, price_region: str) -> InstanceFacts:
+    """One row of instances.yaml."""
+    offered = row.get("us_east_1", True)
+    return InstanceFacts(
+        instance_type=row["type"],
+        family=row["family"],
+        gpu=row["gpu"],
+        gpus=row["gpus"],
+        partition=row.get("partition", 1.0),
+        vcpus=row["vcpus"],
+        host_memory_bytes=gib(row["memory_gib"]),
+        cpu_architecture=row["cpu"],
+        local_nvme_gb=row.get("nvme_gb", 0),
+        network=row["network"],
+        efa=row.get("efa", False),
+        ebs_baseline_mib_per_second=row["ebs_mbit_per_second"] * MIB_PER_MEGABIT,
+        offered_in=(price_region,) if offered else (),
+        usd_per_hour=row.get("usd_per_hour"),
+        price_date=row.get("price_date"),
+        price_region=price_region,
+        source=row["source"],
+        date=row["date"],
+    )
+
+
+def quantization_facts(row: Row) -> QuantizationFacts:
+    """One row of quantizations.yaml."""
+    return QuantizationFacts(
+        name=row["name"],
+        label=row["label"],
+        bytes_per_parameter=row["bytes_per_parameter"],
+        whole=row.get("whole", False),
+        min_compute_capability=(row["min_compute_capability"][0], row["min_compute_capability"][1]),
+        max_compute_capability=_capability(row.get("max_compute_capability")),
+        dtype=row["dtype"],
+        engine_method=row.get("engine_method"),
+        quality_rank=row["quality_rank"],
+        note=row.get("note", ""),
+        source=row["source"],
+        date=row["date"],
+    )
+
+
+def _capability(pair: list[int] | None) -> tuple[int, int] | None:
+    return None if pair is None else (pair[0], pair[1])

@@ -1,0 +1,239 @@
+"""The steps of the demo, in the order a person would type them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from sandbox.engine import ensure_engine
+from sandbox.environment import environment
+from sandbox.launchers import write_launchers
+
+from infra.catalog.load import load
+from infra.cli.demo_drift import open_the_door
+from infra.cli.output import write_table
+from infra.cli.plan import show
+from infra.errors import ToolError
+from infra.planning import plan_for, read_settings
+from infra.settings import Settings
+from infra.sizing.result import Plan
+from infra.stack_file import stack_file_path
+from sandbox import fake_aws, kube, processes
+from sandbox.demo_project import choose_model, write_project
+from sandbox.paths import PROJECT_ROOT, SandboxHome
+from sandbox.pulumi_run import Change, Preview, PulumiStack
+
+__all__ = ["Demo"]
+
+STACK, KUBERNETES_STACK = "dev", "dev-k8s"
+SMALL, LARGER = "1.5B", "7B"
+SHOWN_VALUE_LENGTH = 48
+
+
+class Demo:
+    """One run: brings the sandbox up, lives through the stack's life, and takes everything down again."""
+
+    def __init__(self, home: SandboxHome, *, model: str | None, keeps: bool, with_kubernetes: bool) -> None:
+        self.home = home
+        self.keeps = keeps
+        self.with_kubernetes = with_kubernetes
+        self.project = home.root / "demo"
+        self.steps = 9 if with_kubernetes else 7
+        self.step = 0
+        self.started = time.monotonic()
+        self.catalog = load()
+        self.model = model
+
+    def run(self) -> int:
+        """0 when every step did what it should; a failure takes everything down and is raised."""
+        settings, plan = self._configure()
+        try:
+            self._live(settings, plan)
+        except BaseException:
+            self._stop_daemons()
+            raise
+        return 0
+
+    def _configure(self) -> tuple[Settings, Plan]:
+        """Copy the project and read it before anything is started: a wrong model costs no build."""
+        write_project(PROJECT_ROOT, self.project)
+        if self.model:
+            choose_model(stack_file_path(self.project, STACK), self.model)
+        settings = read_settings(self.project, STACK, self.catalog)
+        return settings, plan_for(settings, self.catalog)
+
+    def _live(self, settings: Settings, plan: Plan) -> None:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            stack, cluster = self._bring_up(pool)
+            self._show_plan(plan)
+            self._create(stack)
+            self._preview_again(stack)
+            self._preview_other_model(stack, settings)
+            self._find_drift(stack, settings)
+            kubernetes = self._kubernetes(cluster) if cluster else None
+        if self.keeps:
+            self._say_how_to_play()
+            return
+        self._destroy([stack, *([kubernetes] if kubernetes else [])])
+
+    def _bring_up(self, pool: ThreadPoolExecutor) -> tuple[PulumiStack, Future[Path] | None]:
+        self._title("engine", "find or build the Pulumi engine")
+        engine = ensure_engine(self._note)
+        self._note(f"pulumi {engine.version} ({engine.origin})")
+        write_launchers(self.home, engine)
+        # Building two control planes at once would only make both slow: the cluster starts behind the engine.
+        cluster = pool.submit(kube.start, self.home, self._note) if self.with_kubernetes else None
+        self._title("sandbox", "a fake AWS on loopback; no account, no credentials")
+        self._note(f"{fake_aws.start(self.home)}, everything below {_short(self.home.root)}")
+        stack = PulumiStack(self.project, STACK, self._environment())
+        stack.initialise()
+        return stack, cluster
+
+    def _show_plan(self, plan: Plan) -> None:
+        self._title("plan", f"hardware for {plan.requested_model}")
+        show(plan, explained=False)
+
+    def _create(self, stack: PulumiStack) -> None:
+        self._title("up", "pulumi up: the real engine creates the stack")
+        done = stack.up(self._engine_line)
+        outputs = stack.outputs()
+        self._note(f"{_counted(done.counts)} in {done.seconds:.1f} s; endpoint {outputs['endpoint']}")
+
+    def _preview_again(self, stack: PulumiStack) -> None:
+        self._title("preview", "pulumi preview: a second look finds nothing to do")
+        found = stack.preview()
+        if found.changes:
+            raise _unexpected("the second preview", found)
+        self._note(f"0 changes, {found.unchanged} unchanged, {found.seconds:.1f} s")
+
+    def _preview_other_model(self, stack: PulumiStack, settings: Settings) -> None:
+        small = self.catalog.model(SMALL).id
+        other = LARGER if settings.model == small else SMALL
+        self._title("change", f"pulumi preview with model {other}: what would change")
+        file = stack_file_path(self.project, STACK)
+        kept = file.read_text(encoding="utf-8")
+        try:
+            choose_model(file, other)
+            found = stack.preview()
+        finally:
+            file.write_text(kept, encoding="utf-8")
+        write_table(("operation", "resource", "property", "from", "to"), _rows(found.changes))
+        self._note(f"{_counted(found.counts)}, {found.unchanged} unchanged, {found.seconds:.1f} s")
+
+    def _find_drift(self, stack: PulumiStack, settings: Settings) -> None:
+        self._title("drift", "somebody opens the door behind Pulumi's back")
+        endpoint = fake_aws.endpoint(self.home) or ""
+        group = stack.outputs()["securityGroupId"]
+        self._note(open_the_door(endpoint, str(settings.region), group))
+        found = stack.preview("--refresh")
+        if not found.changes:
+            raise ToolError("drift was made but not found", code="SKS0791", fix="report this as a bug")
+        write_table(("operation", "resource", "property", "from", "to"), _rows(found.changes))
+        self._note(f"found in {found.seconds:.1f} s; the next up would close it")
+
+    def _kubernetes(self, cluster: Future[Path]) -> PulumiStack:
+        self._title("kubernetes", "a real API server takes the same plan as manifests")
+        kubeconfig = cluster.result()
+        self._note(f"kube-apiserver is up, kubeconfig {_short(kubeconfig)}")
+        stack = PulumiStack(self.project, KUBERNETES_STACK, self._environment())
+        stack.initialise()
+        done = stack.up(self._engine_line)
+        self._note(f"{_counted(done.counts)} in {done.seconds:.1f} s")
+        return stack
+
+    def _destroy(self, stacks: list[PulumiStack]) -> None:
+        self._title("destroy", "pulumi destroy: nothing is left")
+        for stack in reversed(stacks):
+            done = stack.destroy()
+            left = stack.resources()
+            self._note(f"{stack.stack}: {_counted(done.counts)} in {done.seconds:.1f} s, {len(left)} in state")
+            stack.remove()
+        existing = fake_aws.existing(fake_aws.endpoint(self.home) or "")
+        if existing:
+            raise ToolError(f"left in the fake AWS: {existing}", code="SKS0792", fix="report this as a bug")
+        self._stop_daemons()
+        running = [file.stem for file in self.home.run.glob("*.pid") if processes.is_running(file)]
+        if running:
+            raise ToolError(f"still running: {', '.join(running)}", code="SKS0792", fix="seekstack sandbox down")
+        self._title("done", f"0 resources and 0 processes left, {time.monotonic() - self.started:.0f} s in all")
+
+    def _say_how_to_play(self) -> None:
+        self._title("keep", f"the stack stays up ({time.monotonic() - self.started:.0f} s so far)")
+        for line in (
+            'eval "$(seekstack sandbox env)"',
+            f"cd {_short(self.project)}        # same program, its own copies of the stack files",
+            f"pulumi preview -s {STACK}          # or up, refresh, stack output, config set, destroy",
+            "seekstack sandbox down     # ends it",
+        ):
+            self._write(f"        {line}")
+
+    def _environment(self) -> Mapping[str, str]:
+        return {**os.environ, **environment(self.home)}
+
+    def _stop_daemons(self) -> None:
+        fake_aws.stop(self.home)
+        kube.stop(self.home)
+
+    def _title(self, name: str, text: str) -> None:
+        self.step += 1
+        self._write(f"[{self.step}/{self.steps}] {name:<10} {text}")
+
+    def _note(self, text: str) -> None:
+        self._write(f"      {text}")
+
+    def _engine_line(self, line: str) -> None:
+        """Pass on what the engine says of finished resources; its progress lines would double each of them."""
+        words = line.split()
+        if any(word in ("created", "updated", "replaced", "deleted") for word in words) and "::" not in line:
+            self._write(f"        {' '.join(words)}")
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def _rows(changes: tuple[Change, ...]) -> list[tuple[str, str, str, str, str]]:
+    """One row a changed property; what an operation changes as a whole has one row."""
+    rows = []
+    for change in changes:
+        for path in change.properties or ("",):
+            old, new = _at(change.old_inputs, path), _at(change.new_inputs, path)
+            rows.append((change.operation, change.name, path, _shown(old), _shown(new)))
+    return rows
+
+
+def _at(inputs: Mapping[str, Any], path: str) -> object:
+    value: Any = inputs
+    for part in path.replace("[", ".").replace("]", "").split("."):
+        if isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        elif isinstance(value, Mapping):
+            value = value.get(part)
+        else:
+            return None
+    return value
+
+
+def _shown(value: object) -> str:
+    text = "-" if value is None else str(value)
+    return text if len(text) <= SHOWN_VALUE_LENGTH else f"{text[: SHOWN_VALUE_LENGTH - 1]}…"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing to do"
+
+
+def _unexpected(what: str, found: Preview) -> ToolError:
+    touched = ", ".join(f"{change.operation} {change.name} {change.properties}" for change in found.changes)
+    return ToolError(f"{what} wants to change: {touched}", code="SKS0791", fix="report this as a bug")
+
+
+def _short(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)

@@ -1,0 +1,53 @@
+"""The engine's command line for a layout."""
+
+from __future__ import annotations
+
+from infra.catalog.facts import Attention
+from infra.sizing.fit import Fit
+from infra.sizing.request import PlanRequest
+
+__all__ = ["WEIGHTS_PATH", "dtype_of", "engine_arguments"]
+
+WEIGHTS_PATH = "/weights"
+"""Where the target mounts the staged weights, read-only."""
+
+MARLIN = (8, 0)
+"""Fast int4 kernels from Ampere on; Turing runs the plain AWQ and GPTQ ones."""
+
+
+def dtype_of(layout: Fit) -> str:
+    """Activations: what the quantisation fixes, else bf16 where the GPU has it."""
+    if layout.quantization.dtype != "auto":
+        return layout.quantization.dtype
+    return "bfloat16" if layout.gpu.supports_bf16 else "float16"
+
+
+def engine_arguments(layout: Fit, request: PlanRequest) -> tuple[str, ...]:
+    """vLLM flags, one token each; address, port and keys are the target's.
+
+    `--quantization` names the method even though the checkpoint's config does: a checkpoint other than the one that was
+    sized is then refused at once, instead of running out of memory minutes later.
+    """
+    method = _method(layout)
+    flags = {
+        "model": WEIGHTS_PATH,
+        "served-model-name": layout.model.label,
+        "dtype": dtype_of(layout),
+        "quantization": method,
+        "kv-cache-dtype": "fp8_ds_mla" if layout.model.attention is Attention.SPARSE_LATENT else None,
+        "max-model-len": str(request.context_tokens),
+        "tensor-parallel-size": str(layout.tensor_parallel),
+        "gpu-memory-utilization": f"{request.utilization:g}",
+    }
+    return tuple(f"--{name}={value}" for name, value in flags.items() if value is not None)
+
+
+def _method(layout: Fit) -> str | None:
+    """None for weights as published: their own config is the authority."""
+    if layout.quantization.name == layout.model.native_dtype:
+        return None
+    method = layout.quantization.engine_method
+    capability = layout.gpu.compute_capability
+    if method in ("awq", "gptq") and capability is not None and capability >= MARLIN:
+        return f"{method}_marlin"
+    return method

@@ -1,0 +1,98 @@
+"""Whether the engine has code for a model, a quantisation and a GPU.
+
+Memory is another question: V3.2 had room on 8x RTX PRO 6000 and failed for want of a kernel (vLLM issue 31936).
+"""
+
+from __future__ import annotations
+
+from infra.catalog.facts import Attention, GpuFacts, ModelFacts, QuantizationFacts
+from infra.sizing.engine import FIRST_MEASURED, Engine
+from infra.sizing.refusal import Miss, Reason
+
+__all__ = ["check_cache", "check_engine", "check_gpu", "check_quantization"]
+
+NATIVE_FP8 = (8, 9)
+"""Ada and Hopper multiply fp8; below it a blocked fp8 checkpoint is run as a bf16 copy (GPUStack's guide for R1)."""
+SPARSE_ATTENTION_MAJORS = (9, 10)
+"""FlashMLA sparse kernels: Hopper and data-centre Blackwell (vLLM recipes, V3.2)."""
+
+
+def check_engine(model: ModelFacts, engine: Engine) -> Miss | None:
+    """The first release that serves the model, and the first whose use of memory is known here."""
+    floor = max(Engine.parse(model.min_engine_version), Engine(FIRST_MEASURED))
+    if engine >= floor:
+        return None
+    message, allowed = f"vLLM {engine} is too old to serve or to size {model.label}", f"{floor} or later"
+    return Miss(Reason.ENGINE_VERSION, message, "engineVersion", str(engine), allowed, f"use vLLM {allowed}")
+
+
+def check_cache(model: ModelFacts) -> Miss | None:
+    """Refuse caches that a number of bytes per token does not describe, instead of guessing."""
+    if model.attention is not Attention.COMPRESSED:
+        return None
+    message = (
+        f"{model.label} keeps a compressed cache (a constant per request and a small slope), "
+        "which this version cannot size exactly"
+    )
+    return Miss(
+        Reason.UNSUPPORTED_CACHE, message, "model", model.label, "a model of the R1, V3, V2 or distill families"
+    )
+
+
+def check_quantization(model: ModelFacts, quantization: QuantizationFacts) -> Miss | None:
+    """Mixed fp4 and fp8 is how V4 is published: it is not made from, or into, anything else."""
+    mixed = "fp4_fp8"
+    if (quantization.name == mixed) == (model.native_dtype == mixed):
+        return None
+    message = f"{model.label} is published in {model.native_dtype}; {quantization.name} is not made for it"
+    return Miss(Reason.DTYPE, message, "quantization", quantization.name, f"{model.native_dtype}")
+
+
+def check_gpu(model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine) -> Miss | None:
+    """CUDA at all, the engine's wheel, then the kernels of the quantisation and of the attention."""
+    have = gpu.compute_capability
+    if have is None:
+        message = f"{gpu.name} ({gpu.vendor}) has no CUDA; the engine would need another build and other kernels"
+        return Miss(Reason.KERNEL, message, "gpu", gpu.name, "an NVIDIA GPU")
+    if have < engine.min_compute_capability:
+        return _too_old(gpu, f"vLLM {engine}", engine.min_compute_capability)
+    return _check_quantization_kernel(model, quantization, gpu, have) or _check_attention_kernel(model, gpu, have)
+
+
+def _check_quantization_kernel(
+    model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, have: tuple[int, int]
+) -> Miss | None:
+    name = quantization.name
+    if name == "bf16" and not gpu.supports_bf16:
+        message = f"{gpu.name} has compute capability {_text(have)}; bf16 needs 8.0"
+        return Miss(Reason.DTYPE, message, "quantization", name, "fp16, int8, awq or gptq")
+    if have < quantization.min_compute_capability:
+        return _too_old(gpu, name, quantization.min_compute_capability)
+    newest = quantization.max_compute_capability
+    if newest is not None and have > newest:
+        message = f"{gpu.name}: no {name} kernel above compute capability {_text(newest)}"
+        return Miss(Reason.KERNEL, message, "quantization", name, "fp8 or awq")
+    blocked = model.quantization_block is not None and name == model.native_dtype
+    if blocked and have < NATIVE_FP8:
+        message = f"{gpu.name} cannot run the blocked {name} weights of {model.label} natively"
+        return Miss(Reason.KERNEL, message, "quantization", name, "bf16, awq or gptq")
+    return None
+
+
+def _check_attention_kernel(model: ModelFacts, gpu: GpuFacts, have: tuple[int, int]) -> Miss | None:
+    if model.attention is not Attention.SPARSE_LATENT or have[0] in SPARSE_ATTENTION_MAJORS:
+        return None
+    message = f"{gpu.name}: no sparse-attention kernel for {model.label}"
+    return Miss(
+        Reason.KERNEL, message, "gpu", gpu.name, "H100, H200, H20, B200 or B300", "use DeepSeek-V3.1 or an H200"
+    )
+
+
+def _too_old(gpu: GpuFacts, what: str, needed: tuple[int, int]) -> Miss:
+    have = _text(gpu.compute_capability or (0, 0))
+    message = f"{gpu.name} has compute capability {have}; {what} needs {_text(needed)}"
+    return Miss(Reason.COMPUTE_CAPABILITY, message, "gpu", gpu.name, f"compute capability {_text(needed)} or later")
+
+
+def _text(capability: tuple[int, int]) -> str:
+    return f"{capability[0]}.{capability[1]}"

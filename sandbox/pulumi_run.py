@@ -1,0 +1,166 @@
+"""Literal `pulumi` commands for one stack, with their outcome as data."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.errors import ToolError
+
+__all__ = ["Change", "Finished", "Preview", "PulumiStack"]
+
+Line = Callable[[str], None]
+SUMMARY = re.compile(r"^\s*[-+~±]*\s*(\d+) (created|updated|replaced|deleted|unchanged|changes?)\b")
+INTERRUPT_SECONDS = 60
+QUIET = ("same", "read", "refresh")
+STEPS_OF_A_REPLACEMENT = ("create-replacement", "delete-replaced")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One command that ended well: what it printed, how long it took, and the counts of its summary."""
+
+    output: str
+    seconds: float
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Resources by what happened to them: created, updated, replaced, deleted, unchanged."""
+        found = (SUMMARY.match(line) for line in self.output.splitlines())
+        return {match[2]: int(match[1]) for match in found if match}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One resource that a preview would touch."""
+
+    operation: str
+    """create, update, replace or delete."""
+    urn: str
+    properties: tuple[str, ...]
+    """Paths of the properties that differ."""
+    old_inputs: Mapping[str, Any]
+    new_inputs: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Logical name, the last part of the URN."""
+        return self.urn.rpartition("::")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What `pulumi preview --json` found."""
+
+    changes: tuple[Change, ...]
+    unchanged: int
+    seconds: float
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Changes by operation."""
+        return dict(Counter(change.operation for change in self.changes))
+
+
+@dataclass(frozen=True, slots=True)
+class PulumiStack:
+    """One stack of one project folder, under one environment."""
+
+    folder: Path
+    stack: str
+    environment: Mapping[str, str]
+
+    def initialise(self) -> None:
+        """Create the stack where it is not there yet, and clear the lock of a run that was killed."""
+        done = self._run(("stack", "init", self.stack, "--non-interactive"), check=False)
+        if done.returncode and "already exists" not in done.stderr:
+            raise _failed("stack init", done)
+        self._run(("cancel", "--yes", "--stack", self.stack), check=False)
+
+    def up(self, on_line: Line | None = None) -> Finished:
+        """`pulumi up` without a preview first."""
+        return self._stream(("up", "--yes", "--skip-preview", "--suppress-progress", "--suppress-outputs"), on_line)
+
+    def destroy(self, on_line: Line | None = None) -> Finished:
+        """`pulumi destroy` without a preview first."""
+        return self._stream(("destroy", "--yes", "--skip-preview", "--suppress-progress"), on_line)
+
+    def preview(self, *flags: str) -> Preview:
+        """`pulumi preview --json`."""
+        started = time.monotonic()
+        done = self._run(("preview", "--json", "--stack", self.stack, "--non-interactive", *flags))
+        digest = json.loads(done.stdout)
+        steps = digest.get("steps", [])
+        return Preview(
+            changes=tuple(_change(step) for step in steps if step["op"] not in (*QUIET, *STEPS_OF_A_REPLACEMENT)),
+            unchanged=digest.get("changeSummary", {}).get("same", 0),
+            seconds=time.monotonic() - started,
+        )
+
+    def outputs(self) -> dict[str, Any]:
+        """`pulumi stack output --json`."""
+        found: dict[str, Any] = json.loads(self._run(("stack", "output", "--json", "--stack", self.stack)).stdout)
+        return found
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The resources recorded in state, the stack itself left out."""
+        exported = json.loads(self._run(("stack", "export", "--stack", self.stack)).stdout)
+        recorded = exported["deployment"].get("resources", [])
+        return [entry for entry in recorded if entry["type"] != "pulumi:pulumi:Stack"]
+
+    def remove(self) -> None:
+        """Forget the stack; its configuration file stays."""
+        self._run(("stack", "rm", "--yes", "--preserve-config", self.stack))
+
+    def _run(self, arguments: tuple[str, ...], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ("pulumi", *arguments), cwd=self.folder, env=dict(self.environment), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if check and done.returncode:
+            raise _failed(arguments[0], done)
+        return done
+
+    def _stream(self, arguments: tuple[str, ...], on_line: Line | None) -> Finished:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            ("pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"),
+            cwd=self.folder, env=dict(self.environment), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        lines: list[str] = []
+        with process:
+            try:
+                for line in process.stdout or ():
+                    lines.append(line)
+                    if on_line:
+                        on_line(line.rstrip())
+            except KeyboardInterrupt:
+                process.wait(timeout=INTERRUPT_SECONDS)  # Ctrl-C reached the engine too: let it write its state
+                raise
+        output = "".join(lines)
+        if process.returncode:
+            raise _failed(arguments[0], subprocess.CompletedProcess(process.args, process.returncode, output, ""))
+        return Finished(output, time.monotonic() - started)
+
+
+def _change(step: Mapping[str, Any]) -> Change:
+    old, new = step.get("oldState") or {}, step.get("newState") or {}
+    paths = sorted(step.get("detailedDiff") or ()) or step.get("diffReasons") or step.get("replaceReasons") or ()
+    return Change(step["op"], step["urn"], tuple(paths), old.get("inputs") or {}, new.get("inputs") or {})
+
+
+def _failed(command: str, done: subprocess.CompletedProcess[str]) -> ToolError:
+    tail = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-25:])
+    return ToolError(
+        f"pulumi {command} ended with exit code {done.returncode}:\n{tail}",
+        code="SKS0780",
+        fix="read the lines above; then run it again, or look with: seekstack sandbox status",
+    )

@@ -1,0 +1,86 @@
+"""What holds for every test: its layer is its folder, no real account is in reach, nothing leaves loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+LAYERS = ("unit", "golden", "components", "contract", "integration", "e2e")
+"""Folders of tests/, quickest first: the order in which they run."""
+MARKED_LAYERS = ("integration", "e2e")
+REAL_ACCOUNT_PREFIXES = ("AWS_", "PULUMI_", "KUBE", "SEEKSTACK_HOME")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick layers first (random order stays within a layer); a slow module stays on one xdist worker.
+
+    A module of the slow layers shares daemons through module-scoped fixtures: on two workers they would start twice.
+    """
+    for item in items:
+        layer = layer_of(item.path)
+        if layer in MARKED_LAYERS:
+            item.add_marker(layer)
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: LAYERS.index(layer_of(item.path)))
+
+
+def layer_of(path: Path) -> str:
+    """The folder of tests/ that `path` lies in; a file beside the folders counts as the last layer."""
+    first = path.relative_to(TESTS).parts[0] if path.is_relative_to(TESTS) else ""
+    return first if first in LAYERS else LAYERS[-1]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one: a missing tool must not look like a pass."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where every tool must be there: {item.nodeid}: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_real_account() -> Iterator[None]:
+    """Credentials, profiles, stacks and kubeconfigs of the person who runs the tests are out of reach."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(REAL_ACCOUNT_PREFIXES)]:
+            patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("PULUMI_SKIP_UPDATE_CHECK", "true")
+        patch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")  # an Output in an f-string raises, as in infra/__main__.py
+        yield
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to anything but loopback fails the test, except in e2e: there the engine may have to be fetched."""
+    if layer_of(request.path) == "e2e":
+        return
+    connect = socket.socket.connect
+
+    def checked(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not is_loopback(address[0]):
+            pytest.fail(f"a test connects to {address[0]}:{address[1]}; only loopback is allowed")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", checked)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine, by name or address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
