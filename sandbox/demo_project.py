@@ -28,8 +28,9 @@ def write_project(source: Path, folder: Path) -> Path:
 
 def choose_model(file: Path, model: str) -> None:
     """Set `seekstack:model` in a stack file, every other line kept as it is."""
-    line = f"seekstack:model: '{model.replace(chr(39), chr(39) * 2)}'"
-    file.write_text(re.sub(r"(?m)^(\s*)seekstack:model: .*$", rf"\g<1>{line}", _text(file)), encoding="utf-8")
+    quoted = "'" + model.replace("'", "''") + "'"
+    pattern = re.compile(r"(?m)^(\s*)seekstack:model: .*$")
+    file.write_text(pattern.sub(lambda found: f"{found[1]}seekstack:model: {quoted}", _text(file)), encoding="utf-8")
 
 
 def _text(file: Path) -> str:

@@ -23,6 +23,7 @@ from google.protobuf import struct_pb2
 from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 from pulumi.provider.experimental.server import ProviderServicer
+from pulumi.runtime import rpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
@@ -107,7 +108,7 @@ def value(item: Any) -> PropertyValue:
     if isinstance(item, Secret):
         return value(item.inner).with_secret(True)
     if isinstance(item, Unknown):
-        return PropertyValue.computed()
+        return PropertyValue(rpc.UNKNOWN)  # as on the wire: the vendor's marshal() fails on computed()
     if isinstance(item, int | float) and not isinstance(item, bool):
         return PropertyValue(float(item))
     if isinstance(item, Mapping):

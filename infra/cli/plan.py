@@ -80,6 +80,7 @@ def _refusal_document(refusal: Any) -> dict[str, object]:
 
 
 def show(plan: Plan, *, explained: bool) -> None:
+    """The plan as tables; `explained` adds the arithmetic and every rejected candidate."""
     write_table(("", "plan"), _summary(plan))
     write_table(("memory of each GPU", "GiB"), _budget(plan))
     out = console()

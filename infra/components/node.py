@@ -10,6 +10,8 @@ from pulumi_aws import ec2
 
 __all__ = ["Node", "NodeArgs"]
 
+ROOT_GIB = 100
+"""System, driver and one engine image (vLLM's are 10 to 20 GB unpacked); weights have a volume of their own."""
 WEIGHT_DEVICE = "/dev/sdf"
 """First device name that AWS recommends for data volumes (EC2 user guide, device naming)."""
 
@@ -70,7 +72,7 @@ class Node(pulumi.ComponentResource):
                 ec2.LaunchTemplateBlockDeviceMappingArgs(
                     device_name="/dev/xvda",
                     ebs=ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        encrypted="true", volume_type="gp3", delete_on_termination="true"
+                        encrypted="true", volume_type="gp3", volume_size=ROOT_GIB, delete_on_termination="true"
                     ),
                 )
             ],

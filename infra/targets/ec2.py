@@ -29,7 +29,9 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
     provider = aws.Provider("aws", **provider_arguments)
     opts = pulumi.ResourceOptions(providers={"aws": provider})
     lookup = pulumi.InvokeOptions(provider=provider)
-    tags = {**dict(settings.tags), "seekstack:stack": pulumi.get_stack(), "seekstack:model": plan.model.label}
+    tags = {**dict(settings.tags), "seekstack:stack": pulumi.get_stack()}
+    # Only what changes with the model names it: a network tagged with it would show in every preview of another model.
+    model_tags = {**tags, "seekstack:model": plan.model.label}
     zones = find_zones(settings, lookup)
     network = Network(
         "network",
@@ -44,7 +46,7 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
             plan.volume.iops,
             plan.volume.throughput_mib_per_second,
             settings.protect_weights,
-            tags,
+            model_tags,
         ),
         opts,
     )
@@ -56,7 +58,7 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
             network.subnet_ids[0],
             network.security_group_id,
             weights.volume_id,
-            tags,
+            model_tags,
         ),
         opts,
     )

@@ -1,0 +1,251 @@
+"""Look-ups (`get…` functions of the SDK): one function each, from arguments to the result the SDK declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from sandbox.aws_provider.calls import parse_tags
+from sandbox.aws_provider.clients import Clients
+from sandbox.aws_provider.convert import object_from_aws
+from sandbox.aws_provider.description import ec2_tags
+from sandbox.aws_provider.errors import explain
+from sandbox.aws_provider.schema import Schema, is_optional, zero
+from sandbox.plugin import PluginError
+
+__all__ = ["INVOKES", "invoke"]
+
+Arguments = Mapping[str, Any]
+LookUp = Callable[[Arguments, Clients, str], dict[str, Any]]
+
+
+def invoke(token: str, arguments: Arguments, clients: Clients, schema: Schema) -> dict[str, Any]:
+    """Run a look-up; the result has every field the SDK declares."""
+    region = str(arguments.get("region") or clients.configuration.region)
+    declared = schema.functions[token]
+    unknown = sorted(set(arguments) - set(declared.inputs))
+    if unknown:
+        raise PluginError(f"invoking {token}: unknown argument {unknown[0]}")
+    try:
+        found = INVOKES[token](arguments, clients, region)
+    except Exception as error:
+        service = token.split(":")[1].split("/")[0].replace("index", "sts")
+        operation = token.rpartition(":")[2]
+        raise explain(
+            error, action="invoking", urn=token, service=service, operation=operation, inputs=arguments
+        ) from error
+    plain = object_from_aws({**arguments, "region": region, **found}, declared.outputs, schema, "", {})
+    for name, kind in declared.outputs.items():
+        if name not in plain and not is_optional(kind):
+            plain[name] = zero(kind)
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def _caller_identity(_: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    answer = clients.client("sts", region).get_caller_identity()
+    return {"id": answer["Account"], "accountId": answer["Account"], "arn": answer["Arn"], "userId": answer["UserId"]}
+
+
+def _region(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    name = str(arguments.get("name") or region)
+    suffix = clients.partition(name)[1]
+    described = _region_description(name)
+    return {"id": name, "name": name, "region": name, "endpoint": f"ec2.{name}.{suffix}", "description": described}
+
+
+def _region_description(name: str) -> str:
+    """The region's name as the console shows it, from botocore's endpoint data."""
+    import botocore.loaders
+
+    for partition in botocore.loaders.Loader().load_data("endpoints")["partitions"]:
+        if name in partition["regions"]:
+            return str(partition["regions"][name]["description"])
+    return name
+
+
+def _partition(_: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    partition, suffix = clients.partition(region)
+    reverse = ".".join(reversed(suffix.split(".")))
+    return {"id": partition, "partition": partition, "dnsSuffix": suffix, "reverseDnsPrefix": reverse}
+
+
+def _availability_zones(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    filters = _filters(arguments)
+    if arguments.get("state"):
+        filters.append({"Name": "state", "Values": [arguments["state"]]})
+    zones = clients.client("ec2", region).describe_availability_zones(
+        Filters=filters, AllAvailabilityZones=bool(arguments.get("allAvailabilityZones"))
+    )["AvailabilityZones"]
+    without_names, without_ids = arguments.get("excludeNames") or (), arguments.get("excludeZoneIds") or ()
+    zones = [z for z in zones if z["ZoneName"] not in without_names and z.get("ZoneId") not in without_ids]
+    zones.sort(key=lambda zone: zone["ZoneName"])
+    return {
+        "id": region,
+        "names": [zone["ZoneName"] for zone in zones],
+        "zoneIds": [zone["ZoneId"] for zone in zones],
+        "groupNames": sorted({zone.get("GroupName") or zone["RegionName"] for zone in zones}),
+    }
+
+
+def _filters(arguments: Arguments) -> list[dict[str, Any]]:
+    return [{"Name": item["name"], "Values": list(item["values"])} for item in arguments.get("filters") or ()]
+
+
+def _ami(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    members: dict[str, Any] = {"Filters": _filters(arguments)}
+    for member, name in (("Owners", "owners"), ("ExecutableUsers", "executableUsers")):
+        if arguments.get(name):
+            members[member] = list(arguments[name])
+    images = clients.client("ec2", region).describe_images(**members)["Images"]
+    pattern = arguments.get("nameRegex")
+    images = [image for image in images if not pattern or re.search(pattern, image.get("Name", ""))]
+    image = _only_image(images, most_recent=bool(arguments.get("mostRecent")))
+    devices = image.get("BlockDeviceMappings", [])
+    root: Mapping[str, Any] = next((d for d in devices if d.get("DeviceName") == image.get("RootDeviceName")), {})
+    return {
+        **image,
+        "id": image["ImageId"],
+        "arn": f"arn:{clients.partition(region)[0]}:ec2:{region}::image/{image['ImageId']}",
+        "rootSnapshotId": root.get("Ebs", {}).get("SnapshotId", ""),
+        "blockDeviceMappings": [_image_device(device) for device in devices],
+        "tags": parse_tags(ec2_tags("image"), image.get("Tags")),
+        "stateReason": image.get("StateReason") or {},
+        "filters": arguments.get("filters"),
+    }
+
+
+def _only_image(images: Sequence[dict[str, Any]], *, most_recent: bool) -> dict[str, Any]:
+    if not images:
+        raise PluginError(
+            "invoking aws:ec2/getAmi:getAmi: Your query returned no results. Please change your search criteria. "
+            "(The sandbox has the seeded images only; see sandbox/fake_aws_seeds.py.)"
+        )
+    if len(images) > 1 and not most_recent:
+        raise PluginError(
+            "invoking aws:ec2/getAmi:getAmi: Your query returned more than one result. "
+            "Please try a more specific search criteria, or set `most_recent` to true."
+        )
+    return max(images, key=lambda image: str(image.get("CreationDate", "")))
+
+
+def _image_device(device: Mapping[str, Any]) -> dict[str, Any]:
+    """As the official plugin gives it: a map of texts."""
+    names = (
+        ("delete_on_termination", "DeleteOnTermination"),
+        ("encrypted", "Encrypted"),
+        ("iops", "Iops"),
+        ("snapshot_id", "SnapshotId"),
+        ("throughput", "Throughput"),
+        ("volume_size", "VolumeSize"),
+        ("volume_type", "VolumeType"),
+    )
+    ebs = device.get("Ebs", {})
+    return {
+        "DeviceName": device.get("DeviceName", ""),
+        "VirtualName": device.get("VirtualName", ""),
+        "NoDevice": device.get("NoDevice", ""),
+        "Ebs": {name: ebs.get(member, 0 if name in ("iops", "throughput") else "") for name, member in names},
+    }
+
+
+def _parameter(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    decrypt = arguments.get("withDecryption", True)
+    answer = clients.client("ssm", region).get_parameter(Name=arguments["name"], WithDecryption=bool(decrypt))
+    parameter = answer["Parameter"]
+    return {
+        "id": parameter["Name"],
+        "arn": parameter.get("ARN", ""),
+        "name": parameter["Name"],
+        "type": parameter["Type"],
+        "value": parameter["Value"],
+        "insecureValue": "" if parameter["Type"] == "SecureString" else parameter["Value"],
+        "version": parameter.get("Version", 0),
+        "withDecryption": decrypt,
+    }
+
+
+def _instance_type(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    name = arguments["instanceType"]
+    found = clients.client("ec2", region).describe_instance_types(InstanceTypes=[name])["InstanceTypes"]
+    if not found:
+        raise PluginError(f"invoking aws:ec2/getInstanceType:getInstanceType: no instance type {name} in {region}")
+    info = found[0]
+    cpu, network, ebs = info.get("VCpuInfo", {}), info.get("NetworkInfo", {}), info.get("EbsInfo", {})
+    optimized = ebs.get("EbsOptimizedInfo", {})
+    processor, placement = info.get("ProcessorInfo", {}), info.get("PlacementGroupInfo", {})
+    gpus, disks = info.get("GpuInfo", {}), info.get("InstanceStorageInfo", {})
+    return {
+        "id": name,
+        "instanceType": name,
+        "bareMetal": info.get("BareMetal"),
+        "burstablePerformanceSupported": info.get("BurstablePerformanceSupported"),
+        "currentGeneration": info.get("CurrentGeneration"),
+        "dedicatedHostsSupported": info.get("DedicatedHostsSupported"),
+        "autoRecoverySupported": info.get("AutoRecoverySupported"),
+        "freeTierEligible": info.get("FreeTierEligible"),
+        "hibernationSupported": info.get("HibernationSupported"),
+        "hypervisor": info.get("Hypervisor"),
+        "bootModes": info.get("SupportedBootModes"),
+        "defaultVcpus": cpu.get("DefaultVCpus"),
+        "defaultCores": cpu.get("DefaultCores"),
+        "defaultThreadsPerCore": cpu.get("DefaultThreadsPerCore"),
+        "memorySize": info.get("MemoryInfo", {}).get("SizeInMiB"),
+        "ebsEncryptionSupport": ebs.get("EncryptionSupport"),
+        "ebsNvmeSupport": ebs.get("NvmeSupport"),
+        "ebsOptimizedSupport": ebs.get("EbsOptimizedSupport"),
+        "ebsPerformanceBaselineBandwidth": optimized.get("BaselineBandwidthInMbps"),
+        "ebsPerformanceBaselineIops": optimized.get("BaselineIops"),
+        "ebsPerformanceBaselineThroughput": optimized.get("BaselineThroughputInMBps"),
+        "ebsPerformanceMaximumBandwidth": optimized.get("MaximumBandwidthInMbps"),
+        "ebsPerformanceMaximumIops": optimized.get("MaximumIops"),
+        "ebsPerformanceMaximumThroughput": optimized.get("MaximumThroughputInMBps"),
+        "efaSupported": network.get("EfaSupported"),
+        "efaMaximumInterfaces": network.get("EfaInfo", {}).get("MaximumEfaInterfaces"),
+        "enaSupport": network.get("EnaSupport"),
+        "enaSrdSupported": network.get("EnaSrdSupported"),
+        "encryptionInTransitSupported": network.get("EncryptionInTransitSupported"),
+        "ipv6Supported": network.get("Ipv6Supported"),
+        "maximumIpv4AddressesPerInterface": network.get("Ipv4AddressesPerInterface"),
+        "maximumIpv6AddressesPerInterface": network.get("Ipv6AddressesPerInterface"),
+        "maximumNetworkCards": network.get("MaximumNetworkCards"),
+        "maximumNetworkInterfaces": network.get("MaximumNetworkInterfaces"),
+        "networkPerformance": network.get("NetworkPerformance"),
+        "networkCards": [
+            {**card, "Index": card.get("NetworkCardIndex"), "Performance": card.get("NetworkPerformance")}
+            | {
+                "BaselineBandwidth": card.get("BaselineBandwidthInGbps"),
+                "PeakBandwidth": card.get("PeakBandwidthInGbps"),
+            }
+            | {"MaximumInterfaces": card.get("MaximumNetworkInterfaces")}
+            for card in network.get("NetworkCards", [])
+        ],
+        "defaultNetworkCardIndex": network.get("DefaultNetworkCardIndex"),
+        "gpuses": [{**gpu, "MemorySize": gpu.get("MemoryInfo", {}).get("SizeInMiB")} for gpu in gpus.get("Gpus", [])],
+        "totalGpuMemory": gpus.get("TotalGpuMemoryInMiB"),
+        "instanceDisks": [{**disk, "Size": disk.get("SizeInGB")} for disk in disks.get("Disks", [])],
+        "totalInstanceStorage": disks.get("TotalSizeInGB"),
+        "instanceStorageSupported": info.get("InstanceStorageSupported"),
+        "nitroEnclavesSupport": info.get("NitroEnclavesSupport"),
+        "nitroTpmSupport": info.get("NitroTpmSupport"),
+        "nitroTpmSupportedVersions": info.get("NitroTpmInfo", {}).get("SupportedVersions"),
+        "phcSupport": info.get("PhcSupport"),
+        "supportedArchitectures": processor.get("SupportedArchitectures"),
+        "supportedCpuFeatures": processor.get("SupportedFeatures"),
+        "sustainedClockSpeed": processor.get("SustainedClockSpeedInGhz"),
+        "supportedPlacementStrategies": placement.get("SupportedStrategies"),
+        "supportedRootDeviceTypes": info.get("SupportedRootDeviceTypes"),
+        "supportedUsagesClasses": info.get("SupportedUsageClasses"),
+        "supportedVirtualizationTypes": info.get("SupportedVirtualizationTypes"),
+    }
+
+
+INVOKES: Final[Mapping[str, LookUp]] = {
+    "aws:ec2/getAmi:getAmi": _ami,
+    "aws:ec2/getInstanceType:getInstanceType": _instance_type,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
+    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
+    "aws:index/getPartition:getPartition": _partition,
+    "aws:index/getRegion:getRegion": _region,
+    "aws:ssm/getParameter:getParameter": _parameter,
+}
