@@ -15,8 +15,6 @@ from infra.stack_file import PROJECT, read_stack_file, stack_file_path
 
 __all__ = ["StackConfig", "aws_provider_arguments", "read"]
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-
 
 @dataclass(frozen=True, slots=True)
 class StackConfig:
@@ -35,7 +33,7 @@ class StackConfig:
 def read() -> StackConfig:
     """Every `seekstack:` key of the running stack as the engine's text, known to us or not."""
     prefix = f"{PROJECT}:"
-    path = stack_file_path(PROJECT_ROOT, pulumi.get_stack())
+    path = stack_file_path(Path(pulumi.get_root_directory() or "."), pulumi.get_stack())
     values = {key.removeprefix(prefix): text for key, text in _all().items() if key.startswith(prefix)}
     return StackConfig(values, pulumi.Config("aws").get("region"), _lines(path), path.name)
 

@@ -1,8 +1,8 @@
-"""Keys of the sandbox's API server: an authority of its own, one serving certificate, one key that signs service accounts."""
+"""Keys of the sandbox's API server: an authority, one serving certificate, one key that signs service accounts."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def _usable(certificates: Certificates) -> bool:
         found = x509.load_pem_x509_certificate(certificates.serving.read_bytes())
     except (OSError, ValueError):
         return False
-    return found.not_valid_after_utc - _now() > datetime.timedelta(days=RENEW_DAYS)
+    return found.not_valid_after_utc - _now() > dt.timedelta(days=RENEW_DAYS)
 
 
 def _issue(certificates: Certificates) -> None:
@@ -84,9 +84,7 @@ def _issue(certificates: Certificates) -> None:
     serving = (
         _builder(_name("kube-apiserver"), authority_name, serving_key)
         .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
             critical=False,
         )
         .sign(authority_key, hashes.SHA256())
@@ -98,7 +96,7 @@ def _issue(certificates: Certificates) -> None:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    hour = datetime.timedelta(hours=1)  # a clock set back a little must not make it invalid
+    hour = dt.timedelta(hours=1)  # a clock set back a little must not make it invalid
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -106,7 +104,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(_now() - hour)
-        .not_valid_after(_now() + datetime.timedelta(days=VALID_DAYS))
+        .not_valid_after(_now() + dt.timedelta(days=VALID_DAYS))
     )
 
 
@@ -120,5 +118,5 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

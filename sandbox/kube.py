@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane on loopback: etcd, API server, controller manager, scheduler, and simulated GPU nodes.
+"""A real Kubernetes control plane on loopback: etcd, API server, controllers, scheduler, and simulated GPU nodes.
 
 State (etcd, certificates, tokens, ports) lies in `SandboxHome.kube` and survives stop and start. `start` is also the
 repair: it replaces what is missing, died, or runs with other arguments, and leaves the rest alone.
@@ -160,7 +160,9 @@ def _kubeconfig(server: str, authority: str, user: str, token: str) -> str:
         "kind": "Config",
         "current-context": "sandbox",
         "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": user}}],
-        "clusters": [{"name": "sandbox", "cluster": {"server": server, "certificate-authority-data": _base64(authority)}}],
+        "clusters": [
+            {"name": "sandbox", "cluster": {"server": server, "certificate-authority-data": _base64(authority)}}
+        ],
         "users": [{"name": user, "user": {"token": token}}],
     }
     return yaml.safe_dump(config, sort_keys=False)

@@ -1,4 +1,4 @@
-"""The simulated nodes of the sandbox's cluster, with the labels and capacity that NVIDIA's GPU operator would give them.
+"""The simulated nodes of the sandbox's cluster, with the labels and capacity that NVIDIA's GPU operator gives.
 
 kwok plays their kubelets: pods become Running, Jobs' pods complete, no container runs.
 """

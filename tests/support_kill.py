@@ -13,7 +13,7 @@ from pathlib import Path
 from sandbox import fake_aws
 from sandbox.pulumi_run import PulumiStack
 
-VICTIMS = {"engine": None, "program": "sandbox.language_host", "plugin": "sandbox.aws_provider"}
+VICTIMS = {"engine": None, "program": "language_program.py", "plugin": "sandbox.aws_provider"}
 FINISH_SECONDS = 60
 
 

@@ -77,7 +77,7 @@ class _Comparison:
         if same is not None and not is_empty(new) and not is_empty(old) and not contains_unknown(new):
             return bool(same(new) == same(old))
         flatten = next((items.flatten for items in self.described.items if items.property == name), None)
-        if flatten is not None and not contains_unknown(new):
+        if flatten is not None and not isinstance(new, Mapping) and not contains_unknown(new):
             return _as_set(flatten(new or [])) == _as_set(flatten(old or []))
         return None
 
@@ -149,7 +149,7 @@ def changes(
     for name, kind in resource.inputs.items():
         if name == "region" or _silent(name, new, old, state, resource):
             continue
-        kind = resource.outputs.get(name, kind)  # noqa: PLW2901 outputs tell what AWS computes
+        kind = resource.outputs.get(name, kind)  # outputs tell what AWS computes
         found += comparison.walk(name, name, new.get(name), state.get(name), kind, old.get(name))
     return [_with_replacement(change, described, new) for change in found if not _ignored(change.path, ignore)]
 

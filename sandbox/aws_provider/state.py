@@ -124,7 +124,11 @@ def _input_part(value: Any, kind: str, schema: Schema) -> Any:
         return [_input_part(item, element(kind), schema) for item in value]
     if is_object(kind) and isinstance(value, Mapping):
         parts = {name: _input_part(value.get(name), inner, schema) for name, inner in schema.fields(kind).items()}
-        return {name: part for name, part in parts.items() if not is_empty(part) or part is False}
+        return {
+            name: part
+            for name, part in parts.items()
+            if not is_empty(part) or part is False or (part is not None and not is_optional(schema.fields(kind)[name]))
+        }
     if is_map(kind) and isinstance(value, Mapping):
         return dict(value)
     return value

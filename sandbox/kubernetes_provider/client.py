@@ -87,7 +87,7 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             raise UnreachableError(_unreachable(self.server, error)) from None
         answer = _decode(response.data)
-        if response.status >= 400:  # noqa: PLR2004 the first of the error statuses
+        if response.status >= 400:
             raise ApiError(response.status, answer)
         return answer
 

@@ -26,8 +26,17 @@ from sandbox.kubernetes_provider.paths import same
 __all__ = ["imported_inputs", "refreshed_inputs"]
 
 SERVER_METADATA = frozenset(
-    ("creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields")
-    + ("ownerReferences", "resourceVersion", "selfLink", "uid")
+    (
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "deletionTimestamp",
+        "generation",
+        "managedFields",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    )
 )
 
 
@@ -88,9 +97,7 @@ def _merge_keyed(
     merged = []
     for item in wanted:
         key = item_key(item, names)
-        merged.append(
-            _merge(item, was_by_key.get(key, MISSING), now_by_key.get(key, MISSING), fields.get(key or ""))
-        )
+        merged.append(_merge(item, was_by_key.get(key, MISSING), now_by_key.get(key, MISSING), fields.get(key or "")))
     return [item for item in merged if item is not MISSING]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-
 from sandbox.kubernetes_provider.client import ApiError
 from sandbox.kubernetes_provider.paths import Change, Path, is_within, parse_field
 
@@ -28,7 +27,10 @@ RULES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("apps", "Deployment"): ("spec.selector",),
     ("apps", "ReplicaSet"): ("spec.selector",),
     ("apps", "StatefulSet"): (
-        *("spec.podManagementPolicy", "spec.selector", "spec.serviceName", "spec.volumeClaimTemplates"),
+        "spec.podManagementPolicy",
+        "spec.selector",
+        "spec.serviceName",
+        "spec.volumeClaimTemplates",
     ),
     ("batch", "Job"): ("spec.completionMode", "spec.selector", "spec.template"),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): ("roleRef",),
@@ -36,7 +38,11 @@ RULES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("scheduling.k8s.io", "PriorityClass"): ("preemptionPolicy", "value"),
     ("storage.k8s.io", "StorageClass"): ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"),
     ("", "PersistentVolumeClaim"): (
-        *("spec.accessModes", "spec.selector", "spec.storageClassName", "spec.volumeMode", "spec.volumeName"),
+        "spec.accessModes",
+        "spec.selector",
+        "spec.storageClassName",
+        "spec.volumeMode",
+        "spec.volumeName",
     ),
     ("", "Secret"): ("type",),
     ("", "Service"): ("spec.clusterIP",),
@@ -75,5 +81,3 @@ def refused_paths(error: ApiError, changes: Iterable[Path]) -> set[Path]:
         below = {path for path in changed if is_within(path, field) or is_within(field, path)}
         refused |= below or {field}
     return refused
-
-

@@ -40,7 +40,7 @@ class Connection:
 
 
 def load_connection(kubeconfig: str | None, context: str | None = None) -> Connection:
-    """Read `kubeconfig` (its text or a path; None: `$KUBECONFIG`, then `~/.kube/config`) for `context` or the current."""
+    """Read `kubeconfig` (text or path; None: `$KUBECONFIG`, then `~/.kube/config`) for `context` or the current."""
     text, folder = _text(kubeconfig)
     try:
         config = yaml.safe_load(text)
@@ -67,8 +67,8 @@ def load_connection(kubeconfig: str | None, context: str | None = None) -> Conne
 
 
 def _text(kubeconfig: str | None) -> tuple[str, Path]:
-    if kubeconfig and "\n" in kubeconfig or (kubeconfig or "").lstrip().startswith("{"):
-        return str(kubeconfig), Path.cwd()
+    if kubeconfig and ("\n" in kubeconfig or kubeconfig.lstrip().startswith("{")):
+        return kubeconfig, Path.cwd()
     named = kubeconfig or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     path = Path(named).expanduser() if named else Path.home() / ".kube" / "config"
     try:
@@ -97,7 +97,7 @@ def _data(entry: Mapping[str, Any], key: str, folder: Path) -> bytes | None:
     if not (path := entry.get(key)):
         return None
     try:
-        return (folder / path).read_bytes()
+        return Path(folder, str(path)).read_bytes()
     except OSError as error:
         raise KubeconfigError(f"{key} {path} cannot be read: {error.strerror}") from None
 
@@ -114,7 +114,7 @@ def _token(user: Mapping[str, Any], folder: Path) -> str | None:
     if not (path := user.get("tokenFile")):
         return None
     try:
-        return (folder / path).read_text().strip()
+        return Path(folder, str(path)).read_text().strip()
     except OSError as error:
         raise KubeconfigError(f"tokenFile {path} cannot be read: {error.strerror}") from None
 

@@ -1,7 +1,8 @@
 """Field ownership (`metadata.managedFields`, FieldsV1): who set what, and which lists are keyed.
 
 Format: a tree with keys `f:<field>`, `k:<json of the key fields>` and `v:<json value>` for list items, and `.` for the
-item itself; an empty node is a leaf, or a value that is replaced as a whole. Source: structured-merge-diff, fieldpath/serialize.go.
+item itself; an empty node is a leaf, or a value that is replaced as a whole.
+Source: structured-merge-diff, fieldpath/serialize.go.
 """
 
 from __future__ import annotations

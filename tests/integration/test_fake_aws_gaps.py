@@ -24,6 +24,8 @@ pytestmark = [
 # Changes of this list are news for docs and users: an entry that moto has learnt goes, a new gap of our types comes.
 KNOWN_GAPS = {
     "autoscaling.DisableMetricsCollection",
+    "ec2.MonitorInstances",
+    "ec2.UnmonitorInstances",
     "eks.UpdateClusterVersion",
     "eks.UpdateNodegroupVersion",
     "logs.AssociateKmsKey",
@@ -51,10 +53,11 @@ def test_lists_the_calls_of_our_types_that_moto_does_not_model(tmp_path_factory:
 
 def operations(described: Type) -> Iterator[tuple[str, str]]:
     """Every call in a description."""
-    calls: list[Call | None] = [described.create, described.read, described.update]
+    updates = [described.update] if isinstance(described.update, Call) else list(described.update or ())
+    calls: list[Call | None] = [described.create, described.read, *updates]
     calls += [*described.delete, *described.before_delete, *described.more.values()]
     calls += chain.from_iterable((*setting.calls, *setting.unset) for setting in described.settings)
-    calls += chain.from_iterable((items.add, items.remove) for items in described.items)
+    calls += chain.from_iterable((items.add, items.remove, items.change, *items.start) for items in described.items)
     if described.tags is not None:
         calls += [described.tags.add, described.tags.remove]
     return ((call.service or described.service, call.operation) for call in calls if call is not None)

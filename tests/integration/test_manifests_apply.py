@@ -1,4 +1,4 @@
-"""Rendered manifests against a real API server and scheduler: accepted as they are, kept as they are, placed as meant."""
+"""Rendered manifests on a real API server and scheduler: accepted as they are, kept as they are, placed as meant."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import zlib
 from typing import Any, Final
 
@@ -119,10 +120,9 @@ def _unless_interface(name: str) -> Any:
 def _devices(view: View) -> list[dict[str, Any]] | None:
     """Root and further disks in AWS's one list; the root's device name is the image's."""
     given = view.inputs
-    disks = [*(given.get("ebsBlockDevices") or [])]
     root = given.get("rootBlockDevice")
-    if root:
-        disks.append({**root, "deviceName": _root_device(view)})
+    disks = [{"deleteOnTermination": True, **disk} for disk in given.get("ebsBlockDevices") or []]
+    disks += [{"deleteOnTermination": True, **root, "deviceName": _root_device(view)}] if root else []
     members = ("deleteOnTermination", "encrypted", "iops", "kmsKeyId", "snapshotId", "throughput", "volumeSize")
     mappings: list[dict[str, Any]] = [
         {
@@ -312,7 +312,8 @@ INSTANCE: Final = Type(
                     "modify_instance_attribute",
                     {
                         "InstanceId": "id",
-                        "UserData.Value": lambda view: _user_data_sent(view),
+                        # moto 5.2 wants it encoded once more than botocore does
+                        "UserData.Value": lambda view: base64.b64encode(_user_data_sent(view)),
                     },
                 )
             ),
@@ -325,7 +326,20 @@ INSTANCE: Final = Type(
         ),
         _attribute("DisableApiTermination", "disableApiTermination"),
         _attribute("EbsOptimized", "ebsOptimized"),
-        _attribute("InstanceInitiatedShutdownBehavior", "instanceInitiatedShutdownBehavior"),
+        Setting(
+            ("instanceInitiatedShutdownBehavior",),
+            [
+                Call(
+                    "modify_instance_attribute",
+                    {
+                        "InstanceId": "id",
+                        "Attribute": "'instanceInitiatedShutdownBehavior'",
+                        "Value": "inputs.instanceInitiatedShutdownBehavior",
+                    },
+                )
+            ],
+            at_create=False,
+        ),
         Setting(
             ("sourceDestCheck",),
             [
@@ -475,7 +489,13 @@ LAUNCH_TEMPLATE: Final = Type(
             "describe_launch_template_versions",
             {"LaunchTemplateId": "id", "Versions": "['$Latest']"},
             result="LaunchTemplateVersions[0]",
-        )
+        ),
+        # moto does not show later tags where AWS does
+        "tags": Call(
+            "describe_tags",
+            {"Filters": "[{Name: 'resource-id', Values: [id]}]"},
+            result="Tags",
+        ),
     },
     also=("more.latest.LaunchTemplateData",),
     outputs={
@@ -484,6 +504,8 @@ LAUNCH_TEMPLATE: Final = Type(
         "defaultVersion": "it.DefaultVersionNumber",
         "latestVersion": "it.LatestVersionNumber",
         "description": "more.latest.VersionDescription",
+        # moto adds the template's own tags, which AWS does not
+        "tagSpecifications": "more.latest.LaunchTemplateData.TagSpecifications[?ResourceType != 'launch-template']",
     },
     rename={
         "vpcSecurityGroupIds": "SecurityGroupIds",
@@ -514,7 +536,7 @@ LAUNCH_TEMPLATE: Final = Type(
         USE_LATEST,
     ),
     volatile=("latestVersion", "defaultVersion"),
-    tags=ec2_tags("launch-template"),
+    tags=dataclasses.replace(ec2_tags("launch-template"), found="more.tags"),
     delete=[Call("delete_launch_template", {"LaunchTemplateId": "id"})],
     not_found=("InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException"),
     autoname="name",

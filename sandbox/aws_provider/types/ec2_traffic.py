@@ -367,7 +367,16 @@ VPC_ENDPOINT: Final = Type(
     ready=Wait("it.State", done=["available", "pendingAcceptance"], failed=["failed", "rejected"]),
     gone=Wait("it.State", done=["deleted"]),
     tags=ec2_tags("vpc-endpoint"),
-    delete=[Call("delete_vpc_endpoints", {"VpcEndpointIds": "[id]"})],
+    # moto fails to delete an endpoint that was given a route table later, until the tables are taken off it.
+    delete=[
+        Call("delete_vpc_endpoints", {"VpcEndpointIds": "[id]"}, ignore=["InvalidRoute.NotFound"]),
+        Call(
+            "modify_vpc_endpoint",
+            {"VpcEndpointId": "id", "RemoveRouteTableIds": "it.RouteTableIds"},
+            when="it.VpcEndpointType == 'Gateway' && it.RouteTableIds",
+        ),
+        Call("delete_vpc_endpoints", {"VpcEndpointIds": "[id]"}, when="it.VpcEndpointType == 'Gateway'"),
+    ],
     not_found=("InvalidVpcEndpointId.NotFound",),
     defaults={"vpcEndpointType": "Gateway"},
     same={"policy": _json},

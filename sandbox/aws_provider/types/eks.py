@@ -166,6 +166,8 @@ NODE_GROUP: Final = Type(
         "resources.remoteAccessSecurityGroupId": "remoteAccessSecurityGroup",
         "subnetIds": "subnets",
     },
+    # moto invents an SSH key for each group
+    outputs={"remoteAccess": given("remoteAccess", lambda view: view.it.get("remoteAccess"))},
     replaces=(
         "amiType",
         "capacityType",

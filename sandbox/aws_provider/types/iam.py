@@ -13,6 +13,20 @@ from sandbox.aws_provider.sources import id_part, policy_found, policy_meaning, 
 
 __all__ = ["TYPES"]
 
+
+def _foreign_attachments(view: View) -> Any:
+    """Policies that somebody attached; only `forceDetachPolicies` takes them away."""
+    if not view.outputs.get("forceDetachPolicies"):
+        return ()
+    return view.call("iam", "list_attached_role_policies", RoleName=view.id)["AttachedPolicies"]
+
+
+def _foreign_policies(view: View) -> Any:
+    if not view.outputs.get("forceDetachPolicies"):
+        return ()
+    return view.call("iam", "list_role_policies", RoleName=view.id)["PolicyNames"]
+
+
 ROLE: Final = Type(
     token="aws:iam/role:Role",  # noqa: S106 a Pulumi type token
     service="iam",
@@ -73,6 +87,10 @@ ROLE: Final = Type(
         add=Call("tag_role", {"RoleName": "id", "Tags": "tags"}),
         remove=Call("untag_role", {"RoleName": "id", "TagKeys": "tag_keys"}),
     ),
+    before_delete=[
+        Call("detach_role_policy", {"RoleName": "id", "PolicyArn": "item.PolicyArn"}, each=_foreign_attachments),
+        Call("delete_role_policy", {"RoleName": "id", "PolicyName": "item"}, each=_foreign_policies),
+    ],
     delete=[Call("delete_role", {"RoleName": "id"})],
     retry_delete=("DeleteConflict",),
     defaults={"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"},
@@ -80,7 +98,8 @@ ROLE: Final = Type(
     autoname_length=64,
     same={"assumeRolePolicy": policy_meaning},
     clears=("description", "permissionsBoundary"),
-    unsupported=("forceDetachPolicies", "inlinePolicies", "managedPolicyArns"),
+    ignored=("forceDetachPolicies",),
+    unsupported=("inlinePolicies", "managedPolicyArns"),
     unique=("name",),
 )
 

@@ -49,6 +49,7 @@ BALANCER_DEFAULTS: Final[dict[str, Any]] = {
     "desyncMitigationMode": "defensive",
     "dnsRecordClientRoutingPolicy": "any_availability_zone",
     "dropInvalidHeaderFields": False,
+    "enableCrossZoneLoadBalancing": False,
     "enableDeletionProtection": False,
     "enableHttp2": True,
     "enableTlsVersionAndCipherSuiteHeaders": False,
@@ -79,23 +80,30 @@ TARGET_DEFAULTS: Final[dict[str, Any]] = {
 
 
 def _attributes(names: Mapping[str, str], defaults: Mapping[str, Any]) -> Callable[[View], list[dict[str, str]]]:
-    """Attributes to send: those that are not at their default or were not before (AWS refuses some on some types)."""
+    """Attributes to send: only those that are not as wanted, because AWS refuses some on some types."""
 
     def build(view: View) -> list[dict[str, str]]:
-        changed = [
-            name
-            for name in names
-            if view.inputs.get(name) is not None
-            and view.inputs[name] != (view.old.get(name) if view.old else defaults.get(name))
-        ]
-        return [{"Key": names[name], "Value": as_text(view.inputs[name])} for name in changed]
+        known = view.outputs or defaults
+        wanted = {name: view.inputs.get(name) for name in names}
+        changed = [name for name, value in wanted.items() if value is not None and value != known.get(name)]
+        return [{"Key": names[name], "Value": as_text(wanted[name])} for name in changed]
 
     return build
 
 
-def _found(names: Mapping[str, str], others: Mapping[str, Source]) -> dict[str, Source]:
-    """Outputs from attributes (null where this kind of load balancer or target group lacks one), and `others`."""
-    return {name: f"more.attributes[?Key == '{key}'].Value | [0]" for name, key in names.items()} | dict(others)
+def _attribute(key: str, name: str, default: Any) -> Source:
+    """An attribute as AWS has it; where this kind of load balancer or target group lacks it, what the program says."""
+
+    def value(view: View) -> Any:
+        told = next((item["Value"] for item in view.more.get("attributes") or () if item["Key"] == key), None)
+        return told if told is not None else view.inputs.get(name, view.outputs.get(name, default))
+
+    return value
+
+
+def _found(names: Mapping[str, str], defaults: Mapping[str, Any], others: Mapping[str, Source]) -> dict[str, Source]:
+    """Outputs from attributes, and `others`."""
+    return {name: _attribute(key, name, defaults.get(name)) for name, key in names.items()} | dict(others)
 
 
 def _logs_sent(view: View) -> list[dict[str, str]]:
@@ -140,6 +148,7 @@ LOAD_BALANCER: Final = Type(
     },
     outputs=_found(
         BALANCER_ATTRIBUTES,
+        BALANCER_DEFAULTS,
         {
             "arnSuffix": _suffix(":loadbalancer/"),
             "accessLogs": _logs_found,
@@ -223,6 +232,7 @@ TARGET_GROUP: Final = Type(
     rename={"arn": "TargetGroupArn"},
     outputs=_found(
         TARGET_ATTRIBUTES,
+        TARGET_DEFAULTS,
         {
             "arnSuffix": _target_suffix,
             "healthCheck": health_found,
@@ -270,18 +280,6 @@ def _certificates(view: View) -> list[dict[str, str]] | None:
     return [{"CertificateArn": given}] if given else None
 
 
-def _actions_meaning(actions: Any) -> list[dict[str, Any]]:
-    """Default actions as AWS means them: `targetGroupArn` is short for `forward` to one group."""
-    result = []
-    for action in actions:
-        plain = {name: value for name, value in action.items() if value not in (None, "", {}, []) and name != "order"}
-        groups = (plain.get("forward") or {}).get("targetGroups") or []
-        if len(groups) == 1:
-            plain = {"type": plain["type"], "targetGroupArn": groups[0]["arn"]}
-        result.append(plain)
-    return result
-
-
 LISTENER: Final = Type(
     token="aws:lb/listener:Listener",  # noqa: S106 a Pulumi type token
     service="elbv2",
@@ -310,7 +308,6 @@ LISTENER: Final = Type(
     delete=[Call("delete_listener", {"ListenerArn": "id"})],
     not_found=("ListenerNotFound", "LoadBalancerNotFound"),
     ordered=("defaultActions",),
-    same={"defaultActions": _actions_meaning},
     unsupported=(
         "mutualAuthentication",
         *(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import fake_aws
-from tests.integration.aws_provider.world import World, fresh_world
+from tests.integration.aws_provider.support_world import World, fresh_world
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.fake_aws import derived
 from sandbox.fake_aws_seeds import IMAGES
-from tests.integration.aws_provider.world import REGION, Live, World
+from tests.integration.aws_provider.support_world import REGION, Live, World
 
 GROUP = "aws:autoscaling/group:Group"
 SCHEDULE = "aws:autoscaling/schedule:Schedule"

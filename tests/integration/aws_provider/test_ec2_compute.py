@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from tests.integration.aws_provider.support_world import REGION, Live, World
 from tests.integration.aws_provider.test_ec2_network import a_subnet, a_vpc
-from tests.integration.aws_provider.world import REGION, Live, World
 
 INSTANCE = "aws:ec2/instance:Instance"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -71,7 +71,7 @@ def test_an_attachment_lives_from_create_to_delete(world: World) -> None:
     assert bound.imported(f"/dev/sdf:{volume.id}:{instance.id}")[0]["volumeId"] == volume.id
     assert instance.refresh()
     assert instance.plan() == {}, "an attached volume is no drift of the instance"
-    world.client("ec2").detach_volume(VolumeId=volume.id)
+    world.client("ec2").detach_volume(VolumeId=volume.id, InstanceId=instance.id)
     assert not bound.refresh()
     bound.delete()
     volume.delete()

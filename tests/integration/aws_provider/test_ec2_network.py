@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.plugin import PluginError
-from tests.integration.aws_provider.world import REGION, Live, World
+from tests.integration.aws_provider.support_world import REGION, Live, World
 
 VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"

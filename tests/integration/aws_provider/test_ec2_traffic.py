@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.plugin import PluginError
+from tests.integration.aws_provider.support_world import REGION, Live, World
 from tests.integration.aws_provider.test_ec2_network import a_subnet, a_vpc
-from tests.integration.aws_provider.world import REGION, Live, World
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 HTTPS = {"protocol": "tcp", "fromPort": 443, "toPort": 443, "cidrBlocks": ["10.0.0.0/8"]}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.plugin import PluginError
-from tests.integration.aws_provider.world import Live, World
+from tests.integration.aws_provider.support_world import Live, World
 
 ROLE = "aws:iam/role:Role"
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
@@ -72,6 +72,16 @@ def test_finds_a_trust_policy_and_a_boundary_that_somebody_changed(world: World)
     assert role.plan() == {"assumeRolePolicy": "update", "permissionsBoundary": "update"}
     role.update()
     assert "PermissionsBoundary" not in iam.get_role(RoleName=role.id)["Role"]
+
+
+def test_a_role_with_foreign_policies_is_only_deleted_where_the_program_allows_it(world: World) -> None:
+    role = a_role(world)
+    iam = world.client("iam")
+    iam.attach_role_policy(RoleName=role.id, PolicyArn=READ_ONLY)
+    iam.put_role_policy(RoleName=role.id, PolicyName="p", PolicyDocument=allow("s3:*"))
+    assert role.update(forceDetachPolicies=True) == {"forceDetachPolicies": "update"}
+    role.delete()
+    assert world.left() == {}
 
 
 def test_a_role_deleted_behind_our_back_is_gone(world: World) -> None:

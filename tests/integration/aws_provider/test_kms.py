@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.integration.aws_provider.world import Live, World
+from tests.integration.aws_provider.support_world import Live, World
 
 KEY = "aws:kms/key:Key"
 ALIAS = "aws:kms/alias:Alias"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sandbox.plugin import PluginError
-from tests.integration.aws_provider.world import REGION, Live, World
+from tests.integration.aws_provider.support_world import REGION, Live, World
 
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.aws_provider.state import with_secrets
 from sandbox.plugin import Secret
-from tests.integration.aws_provider.world import World
+from tests.integration.aws_provider.support_world import World
 
 SECRET = "aws:secretsmanager/secret:Secret"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"

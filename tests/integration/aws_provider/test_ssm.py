@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.aws_provider.state import with_secrets
 from sandbox.plugin import PluginError, Secret
-from tests.integration.aws_provider.world import World
+from tests.integration.aws_provider.support_world import World
 
 PARAMETER = "aws:ssm/parameter:Parameter"
 

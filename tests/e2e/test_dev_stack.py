@@ -1,0 +1,122 @@
+"""The dev stack's life on the real engine: what a person does with it, and what must hold at each step."""
+
+import json
+import subprocess
+
+import pytest
+
+from infra.cli.demo_drift import open_the_door
+from infra.errors import ToolError
+from sandbox.paths import PROJECT_ROOT
+from tests.support_kill import orphans
+from tests.support_sandbox import sandbox_at
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory):
+    with sandbox_at(tmp_path_factory.mktemp("dev")) as running:
+        yield running
+
+
+@pytest.fixture
+def stack(sandbox):
+    """A created dev stack that is destroyed again."""
+    original = (PROJECT_ROOT / "Pulumi.dev.yaml").read_text()
+    file = sandbox.project / "Pulumi.dev.yaml"
+    file.write_text(original)
+    dev = sandbox.stack("dev")
+    yield dev
+    file.write_text(original)
+    dev.destroy()
+    dev.remove()
+    assert sandbox.existing() == {}
+
+
+def test_preview_of_an_empty_stack_lists_what_up_creates_and_a_second_preview_nothing(sandbox, stack):
+    planned = {change.urn for change in stack.preview().changes}
+    stack.up()
+    assert {resource["urn"] for resource in stack.resources()} == {
+        urn for urn in planned if not urn.endswith("pulumi:pulumi:Stack::seekstack-dev")
+    }
+    assert stack.preview().changes == ()
+    assert orphans(stack, sandbox.endpoint) == {}
+
+
+def test_a_larger_model_grows_the_volume_in_place_and_replaces_only_the_machine(sandbox, stack):
+    stack.up()
+    sandbox.configure("dev", model="14B")
+    found = {change.name: change for change in stack.preview().changes}
+    assert {name for name, change in found.items() if change.operation == "replace"} == {
+        "node-instance",
+        "node-weights",
+    }
+    assert found["weights-volume"].operation == "update"
+    assert "size" in found["weights-volume"].properties
+    assert found["node-template"].new_inputs["instanceType"] != found["node-template"].old_inputs["instanceType"]
+    assert not {name for name in found if name.startswith("network")}
+    volume = stack.outputs()["volumeId"]
+    stack.up()
+    assert stack.outputs()["volumeId"] == volume
+    assert stack.preview().changes == ()
+
+
+def test_a_door_opened_behind_pulumis_back_is_found_and_closed(sandbox, stack):
+    stack.up()
+    open_the_door(sandbox.endpoint, "us-east-1", stack.outputs()["securityGroupId"])
+    assert stack.preview().changes == ()  # state alone does not know
+    (change,) = stack.preview("--refresh").changes
+    assert change.operation == "update"
+    assert change.properties == ("cidrIpv4",)
+    subprocess.run(
+        ("pulumi", "up", "--yes", "--skip-preview", "--refresh", "--non-interactive", "-s", "dev"),
+        cwd=stack.folder, env=dict(stack.environment), check=True, capture_output=True,
+    )  # fmt: skip
+    assert stack.preview("--refresh").changes == ()
+
+
+def test_outputs_say_where_the_model_answers_and_what_it_costs(stack):
+    stack.up()
+    outputs = stack.outputs()
+    assert outputs["endpoint"].startswith("http://10.80.")
+    assert outputs["endpoint"].endswith(":8000/v1")
+    assert outputs["monthlyCostUsd"] > 0
+    assert outputs["plan"]["gpu"] == "T4"
+
+
+WRONG = """\
+config:
+  aws:region: us-east-1
+  seekstack:modle: 7B
+  seekstack:model: 7C
+  seekstack:target: ec3
+  seekstack:vpcCidr: 10.0.0.0
+  seekstack:intranetCidrs:
+    - 10.0.0.0/8
+    - 0.0.0.0/0
+"""
+
+
+def test_wrong_configuration_is_refused_by_pulumi_up_with_every_error_and_nothing_is_created(sandbox, stack):
+    file = sandbox.project / "Pulumi.dev.yaml"
+    file.write_text(WRONG)
+    with pytest.raises(ToolError) as caught:
+        stack.up()
+    text = str(caught.value)
+    for part in ("5 configuration errors", "did you mean seekstack:model?", "7C", "ec3", "10.0.0.0", "0.0.0.0/0"):
+        assert part in text
+    assert "Pulumi.dev.yaml:9" not in text  # a list has the line of its key
+    assert "Pulumi.dev.yaml:7" in text
+    assert "Traceback" not in text
+    assert sandbox.existing() == {}
+
+
+def test_the_command_line_refuses_the_same_file_with_exit_code_2(tmp_path):
+    (tmp_path / "Pulumi.yaml").write_text((PROJECT_ROOT / "Pulumi.yaml").read_text())
+    (tmp_path / "Pulumi.dev.yaml").write_text(WRONG)
+    done = subprocess.run(
+        ("seekstack", "check", "-s", "dev", "-C", str(tmp_path), "--json"), capture_output=True, text=True, check=False
+    )
+    errors = json.loads(done.stdout)["error"]["errors"]
+    assert done.returncode == 2
+    assert len(errors) == 5
+    assert all(error["key"] and error["location"]["line"] and error["allowed"] and error["fix"] for error in errors)
