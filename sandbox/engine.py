@@ -29,7 +29,18 @@ from sandbox.paths import SandboxHome, cache_root
 from sandbox.tool_cache import PROGRESS_SECONDS, CachedTool, Progress, provide
 from sandbox.watched import run_watched
 
-__all__ = ["FLOOR", "FLOORS", "PULUMI", "Engine", "Floor", "cached_engine", "ensure_engine"]
+__all__ = [
+    "FLOOR",
+    "FLOORS",
+    "ON_PATH",
+    "OWN",
+    "PULUMI",
+    "Engine",
+    "Floor",
+    "cached_engine",
+    "ensure_engine",
+    "find_engine",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ PULUMI: Final = GoProgram(
 )
 
 OWN: Final = "own"
+ON_PATH: Final = "PATH"
 INSTALLER_URL: Final = "https://get.pulumi.com/install.sh"
 PROBE_SECONDS: Final = 4.0
 INSTALL_SECONDS: Final = 300.0
@@ -76,12 +88,17 @@ class Engine:
 
 def ensure_engine(progress: Progress, *, path_override: str | Path | None = None) -> Engine:
     """The first engine that the steps above yield; raises ToolError for one too old or where every step failed."""
+    return find_engine(path_override=path_override) or _make(progress)
+
+
+def find_engine(*, path_override: str | Path | None = None) -> Engine | None:
+    """The engine of steps 1 to 3, which takes no time; None where it must be made."""
     named = str(path_override or os.environ.get("SEEKSTACK_ENGINE") or "")
     if named and named != OWN:
         return _checked(_named_program(named), "named by --engine" if path_override else "named by SEEKSTACK_ENGINE")
     if not named and (found := _on_path()):
-        return _checked(found, "PATH")
-    return cached_engine() or _make(progress)
+        return _checked(found, ON_PATH)
+    return cached_engine()
 
 
 def cached_engine() -> Engine | None:

@@ -148,7 +148,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             python = interpreter(Path(request.info.root_directory or request.pwd), _options(request.info))
         except OptionError as error:
             return language_pb2.RunResponse(error=str(error))
-        child = subprocess.Popen([python, "-u", str(PROGRAM)], stdin=subprocess.PIPE)
+        child = subprocess.Popen([python, "-u", str(PROGRAM)], stdin=subprocess.PIPE, env=_program_environment())
         self._children.add(child)
         # An engine that was interrupted, or that failed, abandons the call: the program must not outlive it.
         if not context.add_callback(child.kill):
@@ -197,6 +197,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             raise
         version, packages = json.loads(answer)
         return python, version, [(name, number) for name, number in packages]
+
+
+def _program_environment() -> dict[str, str]:
+    """Ours without the entry by which our launcher found us: the program imports what is its own."""
+    ours = str(PROGRAM.parent.parent)
+    entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != ours]
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    return {**kept, "PYTHONPATH": os.pathsep.join(entries)} if entries else kept
 
 
 def _options(info: Any) -> dict[str, Any]:

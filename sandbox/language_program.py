@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import sys
 
-# Python puts this file's folder first: its siblings must not be importable by the program.
-del sys.path[0]
+if __name__ == "__main__":
+    del sys.path[0]  # Python put this file's folder there: its siblings must not be importable by the program
 
-import asyncio  # noqa: E402
-import json  # noqa: E402
-import logging  # noqa: E402
-import os  # noqa: E402
-import runpy  # noqa: E402
-import threading  # noqa: E402
-import time  # noqa: E402
-import traceback  # noqa: E402
-from concurrent.futures import ThreadPoolExecutor  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import asyncio
+import json
+import logging
+import os
+import runpy
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 ALREADY_SHOWN = 32  # the vendor's own number: the engine has the message, the host adds none
 INTERRUPTED = 130
@@ -123,7 +123,7 @@ def _first_shown(files: list[str], main_file: Path) -> int:
 
 
 def _is_host(name: str) -> bool:
-    return name == __file__ or "runpy" in Path(name).name
+    return name == __file__ or name.startswith("<frozen ") or Path(name).name == "runpy.py"
 
 
 def _is_internal(name: str) -> bool:
@@ -131,7 +131,7 @@ def _is_internal(name: str) -> bool:
 
     folders = (Path(pulumi.__file__).parent, Path(asyncio.__file__).parent)
     in_sdk = any(Path(name).is_relative_to(folder) for folder in folders)
-    return in_sdk or _is_host(name) or name.startswith("<frozen ")
+    return in_sdk or _is_host(name)
 
 
 def _leave_with_host(host: int) -> None:

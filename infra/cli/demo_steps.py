@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
-from sandbox.engine import ensure_engine
-from sandbox.environment import environment
-from sandbox.launchers import write_launchers
 
 from infra.catalog.load import load
 from infra.cli.demo_drift import open_the_door
@@ -25,6 +22,10 @@ from infra.sizing.result import Plan
 from infra.stack_file import stack_file_path
 from sandbox import fake_aws, kube, processes
 from sandbox.demo_project import choose_model, write_project
+from sandbox.engine import ensure_engine
+from sandbox.environment import environment
+from sandbox.kube_programs import ensure_program
+from sandbox.launchers import write_launchers
 from sandbox.paths import PROJECT_ROOT, SandboxHome
 from sandbox.pulumi_run import Change, Preview, PulumiStack
 
@@ -33,6 +34,9 @@ __all__ = ["Demo"]
 STACK, KUBERNETES_STACK = "dev", "dev-k8s"
 SMALL, LARGER = "1.5B", "7B"
 SHOWN_VALUE_LENGTH = 48
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""The engine's sign for a value it does not know yet (sdk/go/common/resource/plugin, UnknownStringValue)."""
+DONE = re.compile(r"\b(created|updated|replaced|deleted) \(")
 
 
 class Demo:
@@ -43,7 +47,7 @@ class Demo:
         self.keeps = keeps
         self.with_kubernetes = with_kubernetes
         self.project = home.root / "demo"
-        self.steps = 9 if with_kubernetes else 7
+        self.steps = 9 if with_kubernetes else 8
         self.step = 0
         self.started = time.monotonic()
         self.catalog = load()
@@ -86,8 +90,10 @@ class Demo:
         engine = ensure_engine(self._note)
         self._note(f"pulumi {engine.version} ({engine.origin})")
         write_launchers(self.home, engine)
-        # Building two control planes at once would only make both slow: the cluster starts behind the engine.
-        cluster = pool.submit(kube.start, self.home, self._note) if self.with_kubernetes else None
+        cluster = None
+        if self.with_kubernetes:
+            program = ensure_program(self._note)  # here and not in the pool: Ctrl-C must end a build at once
+            cluster = pool.submit(kube.start, self.home, program=program)
         self._title("sandbox", "a fake AWS on loopback; no account, no credentials")
         self._note(f"{fake_aws.start(self.home)}, everything below {_short(self.home.root)}")
         stack = PulumiStack(self.project, STACK, self._environment())
@@ -160,10 +166,10 @@ class Demo:
         running = [file.stem for file in self.home.run.glob("*.pid") if processes.is_running(file)]
         if running:
             raise ToolError(f"still running: {', '.join(running)}", code="SKS0792", fix="seekstack sandbox down")
-        self._title("done", f"0 resources and 0 processes left, {time.monotonic() - self.started:.0f} s in all")
+        self._note(f"0 resources and 0 processes left, {self._elapsed()} in all")
 
     def _say_how_to_play(self) -> None:
-        self._title("keep", f"the stack stays up ({time.monotonic() - self.started:.0f} s so far)")
+        self._title("keep", f"the stack stays up, {self._elapsed()} so far")
         for line in (
             'eval "$(seekstack sandbox env)"',
             f"cd {_short(self.project)}        # same program, its own copies of the stack files",
@@ -179,6 +185,9 @@ class Demo:
         fake_aws.stop(self.home)
         kube.stop(self.home)
 
+    def _elapsed(self) -> str:
+        return f"{time.monotonic() - self.started:.0f} s"
+
     def _title(self, name: str, text: str) -> None:
         self.step += 1
         self._write(f"[{self.step}/{self.steps}] {name:<10} {text}")
@@ -188,9 +197,8 @@ class Demo:
 
     def _engine_line(self, line: str) -> None:
         """Pass on what the engine says of finished resources; its progress lines would double each of them."""
-        words = line.split()
-        if any(word in ("created", "updated", "replaced", "deleted") for word in words) and "::" not in line:
-            self._write(f"        {' '.join(words)}")
+        if DONE.search(line):
+            self._write(f"        {' '.join(line.split())}")
 
     @staticmethod
     def _write(text: str) -> None:
@@ -210,7 +218,7 @@ def _rows(changes: tuple[Change, ...]) -> list[tuple[str, str, str, str, str]]:
 
 def _at(inputs: Mapping[str, Any], path: str) -> object:
     value: Any = inputs
-    for part in path.replace("[", ".").replace("]", "").split("."):
+    for part in _parts(path):
         if isinstance(value, list) and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
         elif isinstance(value, Mapping):
@@ -220,8 +228,14 @@ def _at(inputs: Mapping[str, Any], path: str) -> object:
     return value
 
 
+def _parts(path: str) -> list[str]:
+    """The steps of a property path: `a.b[0]["c.d"]` has a, b, 0 and c.d."""
+    return [quoted or plain for quoted, plain in re.findall(r'\["([^"]*)"\]|([^.\[\]]+)', path)]
+
+
 def _shown(value: object) -> str:
-    text = "-" if value is None else str(value)
+    text = {None: "-", UNKNOWN: "(known after up)"}.get(value) if isinstance(value, str | None) else None
+    text = text or str(value)
     return text if len(text) <= SHOWN_VALUE_LENGTH else f"{text[: SHOWN_VALUE_LENGTH - 1]}…"
 
 

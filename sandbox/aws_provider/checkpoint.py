@@ -20,8 +20,8 @@ class UnreadableError(Exception):
 def recorded_ids(backend: str, project: str, stack: str) -> set[tuple[str, str]]:
     """(type, id) of all resources of a stack: those to be deleted and those of interrupted operations too.
 
-    A file backend without this stack has recorded nothing; every other backend, and a checkpoint in a form that Python's
-    standard library cannot read (zstd), is UnreadableError.
+    A file backend without this stack has recorded nothing; every other backend, and a checkpoint in a form that
+    Python's standard library cannot read (zstd), is UnreadableError.
     """
     folder = _stacks_folder(backend, project)
     for suffix in SUFFIXES:

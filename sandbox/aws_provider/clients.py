@@ -1,7 +1,7 @@
 """The provider's configuration, and boto3 clients that can only reach a fake AWS on loopback.
 
-One boto3 session a process, one client a service and region, made when first used (an EC2 client costs 0.2 s, most of it
-reading the service model). Requests carry a replay token where the caller set one; see `recovery`.
+One boto3 session a process, one client a service and region, made when first used (an EC2 client costs 0.2 s, most of
+it reading the service model). Requests carry a replay token where the caller set one; see `recovery`.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Between the SDK's property names and AWS's request and response members.
 
-Pulumi says `vpcSecurityGroupIds` and a flattened object, AWS says `VpcSecurityGroupIds` and a list of one; which of them
-is right at a place is told by the botocore shape (requests) and by the SDK's schema (responses), so nothing here knows a
-single resource type.
+Pulumi says `vpcSecurityGroupIds` and a flattened object, AWS says `VpcSecurityGroupIds` and a list of one; which of
+them is right at a place is told by the botocore shape (requests) and by the SDK's schema (responses), so nothing here
+knows a single resource type.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -163,7 +163,7 @@ def from_aws(raw: Any, kind: str, schema: Schema, path: str, rename: Mapping[str
 
 def _scalar_from_aws(raw: Any, kind: str) -> Any:
     if isinstance(raw, datetime):
-        return raw.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return raw.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(raw, bytes):
         return base64.b64encode(raw).decode()
     if kind == "string":

@@ -1,12 +1,13 @@
 """How one AWS resource type is described, so that a further type is a few lines of table and no code.
 
-The generic engine (`lifecycle`, `convert`, `diff`) does check, preview, create, read, update, replace, delete and import
-from a `Type`. It takes names, nesting, required inputs and computed outputs from the SDK's own schema (`schema.json`)
-and the request members from botocore's shapes, so a description holds only what neither of them knows.
+The generic engine (`lifecycle`, `convert`, `diff`) does check, preview, create, read, update, replace, delete and
+import from a `Type`. It takes names, nesting, required inputs and computed outputs from the SDK's own schema
+(`schema.json`) and the request members from botocore's shapes, so a description holds only what neither of them
+knows.
 
-**Names convert by themselves.** A property `vpcId` becomes the request member `VpcId`, nested objects and lists too, and
-back again for outputs. Matching ignores case and a plural `s`; text becomes number or boolean where the shape wants it.
-`rename` says where AWS uses another word, for both directions: `{"ami": "ImageId"}`, `{"availabilityZone":
+**Names convert by themselves.** A property `vpcId` becomes the request member `VpcId`, nested objects and lists too,
+and back again for outputs. Matching ignores case and a plural `s`; text becomes number or boolean where the shape
+wants it. `rename` says where AWS uses another word, for both directions: `{"ami": "ImageId"}`, `{"availabilityZone":
 "Placement.AvailabilityZone"}` (dotted: nested member, top-level properties only) or, for a nested property,
 `{"networkInterfaces.securityGroups": "Groups"}`.
 
@@ -24,11 +25,12 @@ so `{"VpcIds": "[id]"}`, `"it.Attachments[0].State"`, `{"Attribute": "'enableDns
 `` {"Force": "`true`"} ``. A member whose expression yields null is left out. `send` keys may be dotted
 ("EnableDnsSupport.Value").
 
-**Life.** Create: `create` (with `Tags`), then `ready`, then each `Setting` and `Items` whose input is given, then read.
-Update: the first `Setting` per changed property, `Items` by set difference, tags, then `update` (a put-like call with all
-inputs) if a changed property is in nobody's setting. Delete: `before_delete` calls, `delete`, wait until `read` finds
-nothing or a state in `gone`. A property changed that is in `replaces` makes the engine replace the resource.
-An input in `unsupported` is refused with a clear error; a contract test shows that each other SDK input is used.
+**Life.** Create: `create` (with `Tags`), then `ready`, then each `Setting` and `Items` whose input is given, then
+read. Update: the first `Setting` per changed property, `Items` by set difference, tags, then `update` (a put-like
+call with all inputs) if a changed property is in nobody's setting. Delete: `before_delete` calls, `delete`, wait
+until `read` finds nothing or a state in `gone`. A property changed that is in `replaces` makes the engine replace the
+resource. An input in `unsupported` is refused with a clear error; a contract test shows that each other SDK input is
+used.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ __all__ = [
     "Wait",
     "arn",
     "ec2_tags",
+    "names",
 ]
 
 
@@ -84,10 +87,11 @@ class Call:
     """One boto3 call.
 
     `send` gives request members (dotted where nested). With `auto` every input that the operation knows is sent too
-    (those in `omit`, in a `Setting` or in `Items` excepted); in an `Items` call the item's own members are sent instead.
-    `result` picks from the response (a function gets the View with `response` being this call's). `ignore` lists error
-    codes that mean "already so". `when` skips the call where its value is null, false or empty. `each` makes one call an
-    element, as `item`. `into` is the member under which `auto` puts the inputs. `service` is the type's own unless given.
+    (those in `omit`, in a `Setting` or in `Items` excepted); in an `Items` call the item's own members are sent
+    instead. `result` picks from the response (a function gets the View with `response` being this call's). `ignore`
+    lists error codes that mean "already so". `when` skips the call where its value is null, false or empty. `each`
+    makes one call an element, as `item`. `into` is the member under which `auto` puts the inputs. `service` is the
+    type's own unless given.
     """
 
     operation: str
@@ -122,11 +126,11 @@ class Setting:
 class Items:
     """A list property whose elements are added and removed by calls of their own (inline rules, routes, attachments).
 
-    `auto` of these calls takes members from `item`. A changed element is removed and added again; with `change` and `key`,
-    elements with an equal `key` field are changed instead. `flatten` turns the list into the elements the calls take,
-    where AWS has finer ones (a rule with three CIDRs is three rules); lists with equal flat elements do not differ.
-    `start` runs once after the create, to take away what AWS puts there by itself (a new group's egress rule).
-    `at_create=False`: the creating call takes the list itself.
+    `auto` of these calls takes members from `item`. A changed element is removed and added again; with `change` and
+    `key`, elements with an equal `key` field are changed instead. `flatten` turns the list into the elements the
+    calls take, where AWS has finer ones (a rule with three CIDRs is three rules); lists with equal flat elements do
+    not differ. `start` runs once after the create, to take away what AWS puts there by itself (a new group's egress
+    rule). `at_create=False`: the creating call takes the list itself.
     """
 
     property: str
@@ -144,9 +148,9 @@ class Tags:
     """How a type is tagged.
 
     `member`: where the creating call takes tags (None: not at create; then `add` runs after it). `form`: "list"
-    ([{Key, Value}] with the names in `keys`) or "map". `resource_type`: wrap as EC2 TagSpecifications.
-    `found`: the tags in the read document. `add`/`remove` use `tags` and `tag_keys`. `replace`: `add` takes the whole set
-    (S3), there is no `remove`.
+    ([{Key, Value}] with the names in `keys`) or "map". `resource_type`: wrap as EC2 TagSpecifications. `found`: the
+    tags in the read document. `add`/`remove` use `tags` and `tag_keys`. `replace`: `add` takes the whole set (S3),
+    there is no `remove`.
     """
 
     add: Call
@@ -161,7 +165,7 @@ class Tags:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Poll `read` until the expression `state` is in `done`; a value in `failed` is an error. Seconds bound the wait."""
+    """Poll `read` until the expression `state` is in `done`; a value in `failed` is an error."""
 
     state: str
     done: Sequence[str]
@@ -177,9 +181,9 @@ class Type:
     service          boto3's service name
     create           the creating call
     id               the id, from `response` (create) e.g. "response.Vpc.VpcId"; may use inputs ("inputs.name")
-    read             describes the resource; its `result` is `it` (null or absent, or a `not_found` code: does not exist)
+    read             describes the resource; its `result` is `it` (null, or a `not_found` code: does not exist)
     delete           calls in order; None: nothing to delete in AWS
-    more             further reads, by name, into `more`; a not-found code, or a call the fake has no model for, yields null
+    more             further reads, by name, into `more`; what is not found or not modelled yields null
     also             further objects in which name conversion looks for outputs, after `it`
     outputs          properties that name conversion cannot find: output name -> Source
     rename           property path -> AWS member (both directions)
@@ -187,7 +191,7 @@ class Type:
     replaces_when    inputs that replace where another input is true: {"userData": "userDataReplaceOnChange"}
     settings, items, tags, update    how the rest is changed
     before_delete    e.g. detach calls; `it` is read anew before them and `delete`
-    ready, gone      waiting after create/update and after delete; an object whose `gone` state is reached does not exist
+    ready, gone      waiting after create/update and after delete; an object in a `gone` state does not exist
     not_found        error codes (codes that end in .NotFound, NotFoundException, NoSuchEntity are known)
     retry_delete     error codes on which a delete is tried again for a bounded time (DependencyViolation is known)
     retry_create     error codes on which a create or update is tried again for a bounded time (eventual consistency)
@@ -196,12 +200,12 @@ class Type:
     unique           if all of these inputs are equal in old and new, a replacement must delete first
     delete_first     a replacement must always delete first
     unsupported      SDK inputs that this plugin refuses
-    ignored          SDK inputs with no meaning for AWS, kept in state only (forceDestroy, …): used by functions or not at all
+    ignored          SDK inputs with no meaning for AWS, kept in state only (forceDestroy, …)
     secret           outputs that the engine must encrypt
     ordered          list property paths whose order matters (other lists are compared as sets)
     same             property path -> function(value) whose results are compared instead (JSON policies, …)
     volatile         outputs that `update` changes (a version number): unknown in the preview of one
-    recover          the import form of the id, known before the create; needed where `id` does not come from the response
+    recover          the import form of the id, known before the create; where `id` is not in the response
                      and `import_id` must parse it ("join('_', [inputs.routeTableId, inputs.destinationCidrBlock])")
     clears           outputs for which "absent in AWS" means "not set" (otherwise the last known value is kept)
     import_id        from an import id to (real id, first known outputs); default: the id itself, {}
@@ -245,6 +249,11 @@ class Type:
     clears: Sequence[str] = ()
     import_id: Callable[[str, View], tuple[str, dict[str, Any]]] | None = None
     import_skip: Sequence[str] = ()
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Property names in one text, for the long lists of `replaces` and `unsupported`."""
+    return tuple(text.split())
 
 
 def arn(service: str, resource: str, *, region: bool = True, account: bool = True) -> Source:

@@ -1,8 +1,9 @@
 """What differs between a program's inputs and the last known state, per property.
 
-The state is what AWS said at the last create, update or refresh, so drift found by a refresh differs like an edit of the
-program does. Values that AWS computes never differ: an output whose type is not optional keeps its value where the
-program is silent. Lists are compared as sets, because AWS returns them in any order, except where a type says `ordered`.
+The state is what AWS said at the last create, update or refresh, so drift found by a refresh differs like an edit of
+the program does. Values that AWS computes never differ: an output whose type is not optional keeps its value where
+the program is silent. Lists are compared as sets, because AWS returns them in any order, except where a type says
+`ordered`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sandbox.aws_provider.description import Items, Type
 from sandbox.aws_provider.schema import Resource, Schema, element, is_list, is_map
 from sandbox.plugin import Unknown, contains_unknown
 
-__all__ = ["Change", "Kind", "changed_properties", "changes", "ItemChanges", "is_empty", "item_changes"]
+__all__ = ["Change", "ItemChanges", "Kind", "changed_properties", "changes", "is_empty", "item_changes"]
 
 
 class Kind(StrEnum):
@@ -113,7 +114,7 @@ class _Comparison:
     def _pairs(
         self, path: str, name: str, new: list[Any], old: list[Any], kind: str
     ) -> list[tuple[int | None, int | None]]:
-        """Which new element stands for which old one: equal ones first, then objects as they come, so an edit shows as one."""
+        """Which new element stands for which old one: equal ones first, then objects as they come (an edit)."""
         if name in self.described.ordered:
             count = max(len(new), len(old))
             return [(i if i < len(new) else None, i if i < len(old) else None) for i in range(count)]

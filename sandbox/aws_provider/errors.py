@@ -49,7 +49,7 @@ def gap(error: BaseException, service: str, operation: str) -> str | None:
 def explain(
     error: BaseException, *, action: str, urn: str, service: str, operation: str, inputs: Mapping[str, Any]
 ) -> PluginError:
-    """The error that the engine shows, such as `creating urn:…: InvalidSubnet.Range: The CIDR … (property cidrBlock)`."""
+    """What the engine shows, such as `creating urn:…: InvalidSubnet.Range: The CIDR … (property cidrBlock)`."""
     if isinstance(error, PluginError):
         return error
     unmodelled = gap(error, service, operation)

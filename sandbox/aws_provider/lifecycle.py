@@ -64,7 +64,7 @@ class Lifecycle:
     def create(
         self, urn: str, inputs: Mapping[str, Any], region: str, recorder: Recorder
     ) -> tuple[str, dict[str, Any]]:
-        """Create, then everything AWS wants in further calls; what fails after the first keeps the resource in state."""
+        """Create, then all that AWS wants in further calls; after the first, a failure keeps the resource in state."""
         document = self.document(region, inputs=inputs)
         try:
             members = self._create_members(document)

@@ -1,4 +1,4 @@
-"""The provider the engine talks to: gRPC requests to `checks`, `diff`, `lifecycle` and `recovery`, per resource type."""
+"""The provider the engine talks to: requests go to `checks`, `diff`, `lifecycle` and `recovery`, by resource type."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def previewed(
 def refreshed_inputs(
     resource: Resource, inputs: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The inputs after a refresh: those whose output drifted take the new value, the others stay as the program gave them."""
+    """The inputs after a refresh: those whose output drifted take the new value, the others stay as they were."""
     result = dict(inputs)
     for name, kind in resource.inputs.items():
         if name not in inputs or before.get(name) == after.get(name):

@@ -28,6 +28,7 @@ __all__ = ["Difference", "Resources"]
 
 NEW_DEFINITION_SECONDS = 5
 """A definition that another resource of the same `up` installed is served within a moment."""
+READ_ATTEMPTS = 5
 FORCE = "pulumi.com/patchForce"
 SKIP_AWAIT = "pulumi.com/skipAwait"
 TIMEOUT = "pulumi.com/timeoutSeconds"
@@ -135,19 +136,27 @@ class Resources:
 
     def _ask_server(self, urn: str, new: Object, changes: Mapping[Path, Change]) -> set[Path] | None:
         """The paths the server will not change in place; None where the change makes no difference to it."""
-        metadata = new["metadata"]
         try:
-            cluster = self._cluster()
-            kind = cluster.discovery.find(new["apiVersion"], new["kind"])
-            live = cluster.get(kind, metadata.get("namespace"), metadata["name"])
-            if live is None:
-                return set()
-            planned = self._apply(cluster, kind, urn, new, dry_run=True)
+            return set() if self._makes_a_difference(urn, new) else None
         except ApiError as error:
             return refused_paths(error, changes)  # any other refusal is told by the update, with its text
         except (UnreachableError, UnknownKindError):
             return set()
-        return None if same(_stable(live), _stable(planned)) else set()
+
+    def _makes_a_difference(self, urn: str, new: Object) -> bool:
+        """Whether applying `new` would change the live object; asked again where a controller was writing meanwhile."""
+        cluster = self._cluster()
+        kind = cluster.discovery.find(new["apiVersion"], new["kind"])
+        for _ in range(READ_ATTEMPTS):
+            live = cluster.get(kind, new["metadata"].get("namespace"), new["metadata"]["name"])
+            if live is None:
+                return True
+            planned = self._apply(cluster, kind, urn, new, dry_run=True)
+            if same(_stable(live), _stable(planned)):
+                return False
+            if planned["metadata"].get("resourceVersion") == live["metadata"]["resourceVersion"]:
+                break
+        return True
 
     def create(self, urn: str, inputs: Object, *, seconds: float, preview: bool) -> tuple[str, Object]:
         """Id and state of the new object; the id is empty in a preview."""

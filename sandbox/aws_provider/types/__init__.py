@@ -10,9 +10,13 @@ from sandbox.aws_provider.description import Type
 __all__ = ["TYPES"]
 
 MODULES: Final = (
+    "ec2_acl",
+    "ec2_endpoint",
+    "ec2_instance",
+    "ec2_launch_template",
     "ec2_network",
-    "ec2_compute",
-    "ec2_traffic",
+    "ec2_security",
+    "ec2_volume",
     "autoscaling",
     "cloudwatch",
     "eks",
@@ -28,10 +32,7 @@ MODULES: Final = (
 def _collect() -> dict[str, Type]:
     found: dict[str, Type] = {}
     for name in MODULES:
-        try:
-            module = importlib.import_module(f"{__name__}.{name}")
-        except ModuleNotFoundError:
-            continue
+        module = importlib.import_module(f"{__name__}.{name}")
         found |= {described.token: described for described in module.TYPES}
     return found
 

@@ -237,7 +237,7 @@ def _route_id(view: View) -> str:
     return f"r-{view.inputs['routeTableId']}{zlib.crc32(_destination(view).encode())}"
 
 
-def _route_import(text: str, view: View) -> tuple[str, dict[str, Any]]:
+def _route_import(text: str, _: View) -> tuple[str, dict[str, Any]]:
     table, _, destination = text.partition("_")
     kind = "Ipv6CidrBlock" if ":" in destination else "PrefixListId" if destination.startswith("pl-") else "CidrBlock"
     seeds = {"routeTableId": table, f"destination{kind}": destination}

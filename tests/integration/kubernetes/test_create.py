@@ -66,12 +66,11 @@ def test_waits_until_a_job_has_completed(stage: Stage) -> None:
 def test_a_quota_that_is_used_up_is_named(stage: Stage) -> None:
     stage.create(
         urn_of("kubernetes:core/v1:ResourceQuota"),
-        {"metadata": {"name": "small"}, "spec": {"hard": {"configmaps": "1"}}},
+        {"metadata": {"name": "small"}, "spec": {"hard": {"services": "0"}}},
     )
-    stage.api.get(f"/api/v1/namespaces/{stage.namespace}/configmaps/kube-root-ca.crt")  # uses the quota up
     with pytest.raises(PluginError, match=r"exceeded quota: small.*\(Forbidden, HTTP 403\)") as caught:
-        stage.create(CONFIG_MAP, config_map())
-    assert CONFIG_MAP in str(caught.value)
+        stage.create(SERVICE, service())
+    assert SERVICE in str(caught.value)
 
 
 def test_a_wrong_value_is_refused_with_its_property_path(stage: Stage) -> None:

@@ -1,0 +1,100 @@
+"""The variables under which plain `pulumi` works in a sandbox, and under which nothing can reach a real account.
+
+    eval "$(seekstack sandbox env)"
+
+An empty value means: the user's variable must not be seen. In a shell it is unset; in a merged environment it stays
+empty, which the SDKs of AWS and Pulumi take as unset.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Final
+
+from sandbox import fake_aws, kube
+from sandbox.launchers import aws_config_file
+from sandbox.paths import SandboxHome
+
+__all__ = ["as_fish", "as_json", "as_sh", "environment"]
+
+# Encrypts the secrets of throw-away stacks in a folder of this machine; it protects nothing and must not change.
+PASSPHRASE: Final = "seekstack-sandbox"  # noqa: S105
+NOWHERE: Final = "http://127.0.0.1:9"  # the discard port: without a fake AWS calls fail, and do not go to the real one
+LOOPBACK: Final = "127.0.0.1,localhost"
+KEPT_AWS: Final = frozenset(
+    {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_DEFAULT_OUTPUT", "AWS_PAGER", "AWS_CA_BUNDLE", "AWS_CLI_AUTO_PROMPT"}
+)
+HIDDEN_PULUMI: Final = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_STACK")
+
+
+def environment(home: SandboxHome, *, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What to set over `inherited` (this process's own where not given); `{**inherited, **environment(home)}`."""
+    around = os.environ if inherited is None else inherited
+    endpoint = fake_aws.endpoint(home) or NOWHERE
+    return {
+        **_hidden(around, endpoint),
+        "PATH": _path(home, around),
+        "SEEKSTACK_HOME": str(home.root),
+        "PULUMI_HOME": str(home.pulumi_home),
+        "PULUMI_BACKEND_URL": f"file://{home.state}",
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": str(aws_config_file(home)),
+        "AWS_SHARED_CREDENTIALS_FILE": str(aws_config_file(home)),
+        "AWS_PROFILE": "default",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "KUBECONFIG": str(kube.kubeconfig_path(home)),
+        **{name: _without_proxy(around.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
+    }
+
+
+def as_sh(variables: Mapping[str, str]) -> str:
+    """Lines for `eval` in sh, bash and zsh."""
+    lines = [f"export {key}={shlex.quote(text)}" if text else f"unset {key}" for key, text in variables.items()]
+    return "\n".join(lines) + "\n"
+
+
+def as_fish(variables: Mapping[str, str]) -> str:
+    """Lines for `source` in fish."""
+    lines = [f"set -gx {key} {_fish(key, text)}" if text else f"set -e {key}" for key, text in variables.items()]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(variables: Mapping[str, str]) -> str:
+    """One object for programs; null means unset."""
+    return json.dumps({key: text or None for key, text in variables.items()}, indent=2) + "\n"
+
+
+def _hidden(around: Mapping[str, str], endpoint: str) -> dict[str, str]:
+    """Every AWS variable but harmless ones: roles, tokens, profiles and endpoints of single services."""
+    found = {name: "" for name in HIDDEN_PULUMI if name in around}
+    for name in around:
+        if name.startswith("AWS_ENDPOINT_URL_"):
+            found[name] = endpoint
+        elif name.startswith("AWS_") and name not in KEPT_AWS:
+            found[name] = ""
+    return found
+
+
+def _path(home: SandboxHome, around: Mapping[str, str]) -> str:
+    folders = [folder for folder in around.get("PATH", os.defpath).split(os.pathsep) if folder != str(home.bin)]
+    return os.pathsep.join([str(home.bin), *folders])
+
+
+def _without_proxy(listed: str) -> str:
+    """Loopback added to the hosts that are reached directly: a company's proxy has no way to this machine."""
+    missing = [host for host in LOOPBACK.split(",") if host not in listed.split(",")]
+    return ",".join([*([listed] if listed else []), *missing])
+
+
+def _fish(key: str, text: str) -> str:
+    parts = text.split(os.pathsep) if key == "PATH" else [text]
+    return " ".join("'" + part.replace("\\", "\\\\").replace("'", "\\'") + "'" for part in parts)

@@ -1,0 +1,101 @@
+"""A sandbox as a whole: brought up, looked at, taken down, and the space of finished builds given back."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from infra.errors import ToolError
+from sandbox import fake_aws, go_build, kube
+from sandbox.engine import Engine, ensure_engine, find_engine
+from sandbox.launchers import BUNDLED, PLUGINS, aws_config_file, write_launchers
+from sandbox.paths import SandboxHome, cache_root
+from sandbox.tool_cache import Progress
+
+__all__ = ["Status", "bring_up", "prune", "status", "take_down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What of a sandbox is there; addresses and versions are None where it is not."""
+
+    home: str
+    engine: str | None
+    engine_version: str | None
+    engine_origin: str | None
+    plugins: dict[str, str]
+    fake_aws: str | None
+    kubernetes: dict[str, bool]
+    stacks: list[str]
+    cache: str
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values."""
+        return asdict(self)
+
+
+def bring_up(
+    home: SandboxHome, progress: Progress, *, kubernetes: bool = False, engine_path: str | Path | None = None
+) -> Engine:
+    """Engine, plugins and fake AWS, with `kubernetes` the cluster too; what runs already is used again."""
+    engine = ensure_engine(progress, path_override=engine_path)
+    progress(f"pulumi {engine.version} ({engine.origin})")
+    bundled = [name for name, origin in write_launchers(home, engine).items() if origin == BUNDLED]
+    if bundled:
+        progress(f"bundled plugins stand in for the vendor's: {', '.join(bundled)}")
+    progress(f"fake AWS at {fake_aws.start(home)}")
+    if kubernetes:
+        kube.start(home, progress)
+    return engine
+
+
+def status(home: SandboxHome) -> Status:
+    """Starts and builds nothing; an engine that is refused counts as none."""
+    try:
+        engine = find_engine()
+    except ToolError:
+        engine = None
+    return Status(
+        home=str(home.root),
+        engine=str(engine.path) if engine else None,
+        engine_version=engine.version if engine else None,
+        engine_origin=engine.origin if engine else None,
+        plugins={plugin.program: _plugin_origin(home, plugin.folder, plugin.program) for plugin in PLUGINS},
+        fake_aws=fake_aws.endpoint(home),
+        kubernetes=kube.status(home),
+        stacks=sorted(str(file.stem) for file in (home.state / ".pulumi" / "stacks").rglob("*.json")),
+        cache=str(cache_root()),
+    )
+
+
+def take_down(home: SandboxHome, *, purge: bool = False) -> bool:
+    """Stop every daemon; with `purge` remove all that the sandbox wrote. Returns whether the fake AWS ran."""
+    kube.stop(home)
+    ran = fake_aws.stop(home)
+    if purge:
+        _remove_all(home)
+    return ran
+
+
+def prune() -> int:
+    """Remove what only a further build would need, and unfinished builds; returns the bytes freed."""
+    return go_build.prune()
+
+
+def _plugin_origin(home: SandboxHome, folder: str, program: str) -> str:
+    place = home.pulumi_home / "plugins" / folder
+    if place.is_symlink():
+        return str(place.resolve())
+    found = shutil.which(program)
+    return BUNDLED if place.is_dir() else found or "not there"
+
+
+def _remove_all(home: SandboxHome) -> None:
+    """Only the names that a sandbox uses: `$SEEKSTACK_HOME` may be a folder with other things in it."""
+    for folder in (home.bin, home.state, home.pulumi_home, home.run, home.logs, home.journal, home.kube):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(home.root / "demo", ignore_errors=True)
+    aws_config_file(home).unlink(missing_ok=True)
+    if home.root.is_dir() and not any(home.root.iterdir()):
+        home.root.rmdir()
