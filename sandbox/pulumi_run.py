@@ -78,11 +78,11 @@ class PulumiStack:
     environment: Mapping[str, str]
 
     def initialise(self) -> None:
-        """Create the stack where it is not there yet, and clear the lock of a run that was killed."""
+        """Clear the lock of a run that was killed, and create the stack where it is not there yet."""
+        self._run(("cancel", "--yes", "--stack", self.stack), check=False)
         done = self._run(("stack", "init", self.stack, "--non-interactive"), check=False)
         if done.returncode and "already exists" not in done.stderr:
             raise _failed("stack init", done)
-        self._run(("cancel", "--yes", "--stack", self.stack), check=False)
 
     def up(self, on_line: Line | None = None) -> Finished:
         """`pulumi up` without a preview first."""

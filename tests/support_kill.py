@@ -53,7 +53,11 @@ def run_and_kill(stack: PulumiStack, command: str, victim: str, after_seconds: f
 
 def orphans(stack: PulumiStack, endpoint: str) -> dict[str, list[str]]:
     """What exists in the fake AWS and is not recorded in state, by type."""
-    recorded = {str(resource.get("id")) for resource in stack.resources()}
+    recorded: set[str] = set()
+    for resource in stack.resources():
+        outputs = resource.get("outputs", {})
+        # An attachment's id in Pulumi is a checksum; AWS has none, so the census names it by its two ends.
+        recorded |= {str(resource.get("id")), f"{outputs.get('volumeId')}:{outputs.get('instanceId')}"}
     found = {kind: [one for one in ids if one not in recorded] for kind, ids in fake_aws.existing(endpoint).items()}
     return {kind: ids for kind, ids in found.items() if ids}
 

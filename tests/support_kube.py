@@ -88,7 +88,9 @@ class Stage:
         assert failures == []
         return found
 
-    def create(self, urn: str, inputs: dict[str, Any], *, seconds: float = 30) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    def create(
+        self, urn: str, inputs: dict[str, Any], *, seconds: float = 30
+    ) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """Check and create: id, checked inputs, state."""
         checked = self.checked(urn, inputs)
         resource_id, state = self.resources.create(urn, checked, seconds=seconds, preview=False)

@@ -34,10 +34,7 @@ def _summary(error: Exception) -> str:
 
 
 def _causes(error: ApiError) -> list[str]:
-    lines = [
-        f"  {render(parse_field(cause.field.lstrip('.'))) if cause.field else '-'}: {cause.message}"
-        for cause in error.causes
-    ]
+    lines = [f"  {_property(cause.field)}: {cause.message}" for cause in error.causes]
     if _is_conflict(error):
         managers = sorted(set(MANAGER.findall(" ".join(cause.message for cause in error.causes)))) or ["another"]
         lines.append(
@@ -45,6 +42,12 @@ def _causes(error: ApiError) -> list[str]:
             'pulumi.com/patchForce: "true" (or provider option enablePatchForce), or leave them out of the program'
         )
     return lines
+
+
+def _property(field: str) -> str:
+    """The field as a property path; items that the server names by their key (`[name="web"]`) stay as they are."""
+    field = field.lstrip(".")
+    return field if '="' in field else render(parse_field(field)) or "-"
 
 
 def _is_conflict(error: ApiError) -> bool:

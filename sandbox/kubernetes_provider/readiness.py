@@ -121,6 +121,12 @@ def _pod(live: Live) -> Readiness:
     return Readiness(ready=False, message=scheduled.get("message") or f"phase {phase}")
 
 
+def _quota(live: Live) -> Readiness:
+    """A quota is enforced once its controller has counted what is there."""
+    counted = _status(live).get("hard", {}).keys() >= live["spec"].get("hard", {}).keys()
+    return READY if counted else Readiness(ready=False, message="not yet counted")
+
+
 def _definition(live: Live) -> Readiness:
     names = _condition(live, "NamesAccepted")
     if names.get("status") == "False":
@@ -136,6 +142,7 @@ CHECKS: Mapping[tuple[str, str], Callable[[Live], Readiness]] = {
     ("apps", "DaemonSet"): _daemon_set,
     ("batch", "Job"): _job,
     ("", "Pod"): _pod,
+    ("", "ResourceQuota"): _quota,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
 }
 _WATCHED: Mapping[tuple[str, str], tuple[str, ...]] = {

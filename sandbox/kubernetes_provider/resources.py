@@ -144,14 +144,17 @@ class Resources:
             return set()
 
     def _makes_a_difference(self, urn: str, new: Object) -> bool:
-        """Whether applying `new` would change the live object; asked again where a controller was writing meanwhile."""
+        """Whether applying `new` would change the live object; asked again where a controller was writing meanwhile.
+
+        Who owns the fields does not matter here: a conflict is told by the update.
+        """
         cluster = self._cluster()
         kind = cluster.discovery.find(new["apiVersion"], new["kind"])
         for _ in range(READ_ATTEMPTS):
             live = cluster.get(kind, new["metadata"].get("namespace"), new["metadata"]["name"])
             if live is None:
                 return True
-            planned = self._apply(cluster, kind, urn, new, dry_run=True)
+            planned = self._apply(cluster, kind, urn, new, dry_run=True, force=True)
             if same(_stable(live), _stable(planned)):
                 return False
             if planned["metadata"].get("resourceVersion") == live["metadata"]["resourceVersion"]:
@@ -257,12 +260,14 @@ class Resources:
                 kind, namespace, name, urn, seconds=_timeout(notes, seconds)
             )
 
-    def _apply(self, cluster: Cluster, kind: Kind, urn: str, inputs: Object, *, dry_run: bool = False) -> Object:
+    def _apply(
+        self, cluster: Cluster, kind: Kind, urn: str, inputs: Object, *, dry_run: bool = False, force: bool = False
+    ) -> Object:
         return cluster.apply(
             kind,
             manifests.body(inputs),
             manager=manifests.field_manager(urn, inputs),
-            force=self._settings.force or manifests.annotation_map(inputs).get(FORCE) == "true",
+            force=force or self._settings.force or manifests.annotation_map(inputs).get(FORCE) == "true",
             dry_run=dry_run,
         )
 

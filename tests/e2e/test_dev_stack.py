@@ -1,6 +1,5 @@
 """The dev stack's life on the real engine: what a person does with it, and what must hold at each step."""
 
-import json
 import subprocess
 
 import pytest
@@ -108,15 +107,3 @@ def test_wrong_configuration_is_refused_by_pulumi_up_with_every_error_and_nothin
     assert "Pulumi.dev.yaml:7" in text
     assert "Traceback" not in text
     assert sandbox.existing() == {}
-
-
-def test_the_command_line_refuses_the_same_file_with_exit_code_2(tmp_path):
-    (tmp_path / "Pulumi.yaml").write_text((PROJECT_ROOT / "Pulumi.yaml").read_text())
-    (tmp_path / "Pulumi.dev.yaml").write_text(WRONG)
-    done = subprocess.run(
-        ("seekstack", "check", "-s", "dev", "-C", str(tmp_path), "--json"), capture_output=True, text=True, check=False
-    )
-    errors = json.loads(done.stdout)["error"]["errors"]
-    assert done.returncode == 2
-    assert len(errors) == 5
-    assert all(error["key"] and error["location"]["line"] and error["allowed"] and error["fix"] for error in errors)

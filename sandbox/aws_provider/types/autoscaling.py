@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.aws_provider.description import Call, Items, Setting, Source, Type, View, Wait
+from sandbox.aws_provider.description import Call, Items, Setting, Source, Type, View, Wait, names
 from sandbox.aws_provider.sources import given, remembered
 
 __all__ = ["TYPES"]
@@ -46,6 +46,12 @@ SHAPED: Final = (
     "vpcZoneIdentifiers",
 )
 
+ENABLE_METRICS: Final = Call(
+    "enable_metrics_collection",
+    NAME | {"Metrics": "inputs.enabledMetrics", "Granularity": "inputs.metricsGranularity"},
+    when="inputs.enabledMetrics",
+)
+
 GROUP: Final = Type(
     token="aws:autoscaling/group:Group",  # noqa: S106 a Pulumi type token
     service="autoscaling",
@@ -72,13 +78,7 @@ GROUP: Final = Type(
     settings=(
         Setting(
             ("enabledMetrics", "metricsGranularity"),
-            [
-                Call(
-                    "enable_metrics_collection",
-                    NAME | {"Metrics": "inputs.enabledMetrics", "Granularity": "inputs.metricsGranularity"},
-                    when="inputs.enabledMetrics",
-                )
-            ],
+            [ENABLE_METRICS],
             initial={"metricsGranularity": "1Minute"},
             unset=[Call("disable_metrics_collection", NAME)],
         ),
@@ -136,26 +136,14 @@ GROUP: Final = Type(
     autoname="name",
     ordered=("mixedInstancesPolicy.launchTemplate.overrides", "terminationPolicies"),
     clears=("enabledMetrics", "suspendedProcesses", "tags", "targetGroupArns"),
-    ignored=(
-        "forceDelete",
-        "forceDeleteWarmPool",
-        "ignoreFailedScalingActivities",
-        "metricsGranularity",
-        "minElbCapacity",
-        "waitForCapacityTimeout",
-        "waitForElbCapacity",
+    ignored=names(
+        "forceDelete forceDeleteWarmPool ignoreFailedScalingActivities metricsGranularity minElbCapacity"
+        " waitForCapacityTimeout waitForElbCapacity"
     ),
-    unsupported=(
-        "availabilityZoneDistribution",
-        "capacityReservationSpecification",
-        "initialLifecycleHooks",
-        "instanceLifecyclePolicy",
-        "instanceMaintenancePolicy",
-        "instanceRefresh",
-        "launchConfiguration",
-        "loadBalancers",
-        "trafficSources",
-        "warmPool",
+    unsupported=names(
+        "availabilityZoneDistribution capacityReservationSpecification initialLifecycleHooks"
+        " instanceLifecyclePolicy instanceMaintenancePolicy instanceRefresh launchConfiguration"
+        " loadBalancers trafficSources warmPool"
     ),
     unique=("name",),
 )

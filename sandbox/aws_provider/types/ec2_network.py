@@ -164,7 +164,11 @@ ROUTE_TABLE: Final = Type(
     id="response.RouteTable.RouteTableId",
     read=Call("describe_route_tables", {"RouteTableIds": "[id]"}, result="RouteTables[0]"),
     outputs={"arn": arn("ec2", "route-table/{id}"), "routes": _own_routes},
-    rename={"routes.cidrBlock": "DestinationCidrBlock", "routes.ipv6CidrBlock": "DestinationIpv6CidrBlock"},
+    rename={
+        "routes.cidrBlock": "DestinationCidrBlock",
+        "routes.ipv6CidrBlock": "DestinationIpv6CidrBlock",
+        "routes.egressOnlyGatewayId": "EgressOnlyInternetGatewayId",
+    },
     replaces=("vpcId",),
     items=(
         Items(
@@ -238,7 +242,7 @@ def _route_id(view: View) -> str:
 
 
 def _route_import(text: str, _: View) -> tuple[str, dict[str, Any]]:
-    table, _, destination = text.partition("_")
+    table, destination = text.split("_", 1)
     kind = "Ipv6CidrBlock" if ":" in destination else "PrefixListId" if destination.startswith("pl-") else "CidrBlock"
     seeds = {"routeTableId": table, f"destination{kind}": destination}
     return f"r-{table}{zlib.crc32(destination.encode())}", seeds
@@ -251,6 +255,7 @@ ROUTE: Final = Type(
     id=_route_id,
     read=Call("describe_route_tables", {"RouteTableIds": "[inputs.routeTableId]"}, result=_route),
     outputs={"routeTableId": "inputs.routeTableId"},
+    rename={"egressOnlyGatewayId": "EgressOnlyInternetGatewayId"},
     replaces=("routeTableId", *DESTINATIONS),
     update=Call("replace_route", auto=True),
     unique=("routeTableId", *DESTINATIONS),

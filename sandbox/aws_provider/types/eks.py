@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sandbox.aws_provider.description import Call, Setting, Tags, Type, View, Wait
+from sandbox.aws_provider.description import Call, Setting, Source, Tags, Type, View, Wait, names
 from sandbox.aws_provider.sources import given, id_part, remembered
 
 __all__ = ["TYPES"]
@@ -20,6 +20,15 @@ TAGS: Final = Tags(
 
 
 LOGS_ON: Final = "inputs.enabledClusterLogTypes && [{types: inputs.enabledClusterLogTypes, enabled: `true`}]"
+
+VPC_MEMBERS: Final = names("subnetIds securityGroupIds endpointPrivateAccess endpointPublicAccess publicAccessCidrs")
+
+
+def _configure(name: str, send: Mapping[str, Source], *, unset: Mapping[str, Source] | None = None) -> Setting:
+    """A property that the creating call sets and update_cluster_config changes."""
+    taken_away = [Call("update_cluster_config", {"name": "id", **unset})] if unset else []
+    return Setting((name,), [Call("update_cluster_config", {"name": "id", **send})], at_create=False, unset=taken_away)
+
 
 CLUSTER: Final = Type(
     token="aws:eks/cluster:Cluster",  # noqa: S106 a Pulumi type token
@@ -46,70 +55,19 @@ CLUSTER: Final = Type(
     },
     replaces=("bootstrapSelfManagedAddons", "encryptionConfig", "kubernetesNetworkConfig", "name", "roleArn"),
     settings=(
-        Setting(
-            ("vpcConfig",),
-            [
-                Call(
-                    "update_cluster_config",
-                    {
-                        "name": "id",
-                        "resourcesVpcConfig.subnetIds": "inputs.vpcConfig.subnetIds",
-                        "resourcesVpcConfig.securityGroupIds": "inputs.vpcConfig.securityGroupIds",
-                        "resourcesVpcConfig.endpointPrivateAccess": "inputs.vpcConfig.endpointPrivateAccess",
-                        "resourcesVpcConfig.endpointPublicAccess": "inputs.vpcConfig.endpointPublicAccess",
-                        "resourcesVpcConfig.publicAccessCidrs": "inputs.vpcConfig.publicAccessCidrs",
-                    },
-                )
-            ],
-            at_create=False,
-        ),
+        _configure("vpcConfig", {f"resourcesVpcConfig.{name}": f"inputs.vpcConfig.{name}" for name in VPC_MEMBERS}),
         Setting(
             ("version", "forceUpdateVersion"),
             [Call("update_cluster_version", {"name": "id", "version": "inputs.version"})],
             at_create=False,
         ),
-        Setting(
-            ("enabledClusterLogTypes",),
-            [
-                Call(
-                    "update_cluster_config",
-                    {
-                        "name": "id",
-                        "logging.clusterLogging": "[{types: inputs.enabledClusterLogTypes, enabled: `true`}]",
-                    },
-                )
-            ],
-            at_create=False,
-            unset=[
-                Call(
-                    "update_cluster_config",
-                    {
-                        "name": "id",
-                        "logging.clusterLogging": "[{types: outputs.enabledClusterLogTypes, enabled: `false`}]",
-                    },
-                )
-            ],
+        _configure(
+            "enabledClusterLogTypes",
+            {"logging.clusterLogging": "[{types: inputs.enabledClusterLogTypes, enabled: `true`}]"},
+            unset={"logging.clusterLogging": "[{types: outputs.enabledClusterLogTypes, enabled: `false`}]"},
         ),
-        Setting(
-            ("accessConfig",),
-            [
-                Call(
-                    "update_cluster_config",
-                    {"name": "id", "accessConfig.authenticationMode": "inputs.accessConfig.authenticationMode"},
-                )
-            ],
-            at_create=False,
-        ),
-        Setting(
-            ("upgradePolicy",),
-            [
-                Call(
-                    "update_cluster_config",
-                    {"name": "id", "upgradePolicy.supportType": "inputs.upgradePolicy.supportType"},
-                )
-            ],
-            at_create=False,
-        ),
+        _configure("accessConfig", {"accessConfig.authenticationMode": "inputs.accessConfig.authenticationMode"}),
+        _configure("upgradePolicy", {"upgradePolicy.supportType": "inputs.upgradePolicy.supportType"}),
     ),
     tags=TAGS,
     delete=[Call("delete_cluster", {"name": "id"})],
@@ -120,18 +78,10 @@ CLUSTER: Final = Type(
     autoname_length=100,
     clears=("enabledClusterLogTypes",),
     ignored=("bootstrapSelfManagedAddons", "forceUpdateVersion"),
-    unsupported=(
-        "computeConfig",
-        "controlPlaneScalingConfig",
-        "defaultAddonsToRemoves",
-        "deletionProtection",
-        "kubeApiServerConfig",
-        "kubeControllerManagerConfig",
-        "kubeSchedulerConfig",
-        "outpostConfig",
-        "remoteNetworkConfig",
-        "storageConfig",
-        "zonalShiftConfig",
+    unsupported=names(
+        "computeConfig controlPlaneScalingConfig defaultAddonsToRemoves deletionProtection"
+        " kubeApiServerConfig kubeControllerManagerConfig kubeSchedulerConfig outpostConfig"
+        " remoteNetworkConfig storageConfig zonalShiftConfig"
     ),
     unique=("name",),
 )

@@ -158,7 +158,7 @@ LOAD_BALANCER: Final = Type(
             "subnets": "it.AvailabilityZones[].SubnetId",
         },
     ),
-    replaces=("name", "namePrefix", "internal", "loadBalancerType"),
+    replaces=("name", "namePrefix", "internal", "loadBalancerType", "subnetMappings"),
     settings=(
         Setting(
             tuple(BALANCER_ATTRIBUTES),

@@ -59,7 +59,9 @@ def test_a_field_that_leaves_the_program_leaves_the_object(stage: Stage) -> None
     new = deployment()
     del new["spec"]["template"]["spec"]["containers"][0]["env"]
     assert "spec.template.spec.containers[0].env" in changed(stage, DEPLOYMENT, inputs, new)[0]
-    updated = stage.resources.update(DEPLOYMENT, state, stage.checked(DEPLOYMENT, new, inputs), seconds=30, preview=False)
+    updated = stage.resources.update(
+        DEPLOYMENT, state, stage.checked(DEPLOYMENT, new, inputs), seconds=30, preview=False
+    )
     assert "env" not in updated["spec"]["template"]["spec"]["containers"][0]
 
 

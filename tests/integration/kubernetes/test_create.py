@@ -25,7 +25,7 @@ def test_waits_until_the_pods_of_a_deployment_are_available(stage: Stage) -> Non
 
 
 def test_places_gpu_pods_on_simulated_nodes(stage: Stage) -> None:
-    _, _, state = stage.create(DEPLOYMENT, deployment(gpus=4))
+    stage.create(DEPLOYMENT, deployment(gpus=4))
     pods = stage.api.get(f"/api/v1/namespaces/{stage.namespace}/pods")["items"]
     assert [pod["spec"]["nodeName"] for pod in pods] == ["sandbox-gpu-4"]
 

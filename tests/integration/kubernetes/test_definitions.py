@@ -91,5 +91,5 @@ def test_a_wrong_kind_of_a_known_group_is_answered_with_the_kinds_there(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sandbox.kubernetes_provider.resources.NEW_DEFINITION_SECONDS", 0)
-    with pytest.raises(PluginError, match="apps/v1 has: .*Deployment"):
+    with pytest.raises(PluginError, match=r"apps/v1 has: .*Deployment"):
         stage.create(urn_of("kubernetes:apps/v1:Deploymnt"), widget())

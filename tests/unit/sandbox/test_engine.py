@@ -55,7 +55,7 @@ def test_takes_the_very_floor(machine: Machine) -> None:
 def test_floors_ascend_and_the_last_is_the_one_that_counts() -> None:
     numbers = [tuple(map(int, floor.version.split("."))) for floor in FLOORS]
     assert numbers == sorted(numbers)
-    assert FLOOR == FLOORS[-1]
+    assert FLOORS[-1] == FLOOR
 
 
 def test_refuses_an_old_engine_on_path_with_the_floor_the_reason_and_the_way_out(machine: Machine) -> None:

@@ -1,0 +1,75 @@
+"""`seekstack check` says everything that is wrong with a stack file, and what a right one plans."""
+
+import json
+
+import pytest
+
+from infra.cli.main import main
+from sandbox.paths import PROJECT_ROOT
+
+WRONG = """\
+config:
+  seekstack:modle: 7B
+  seekstack:model: 7C
+  seekstack:model: 8B
+  seekstack:contextTokens: many
+  seekstack:vpcCidr: 10.0.0.0
+  seekstack:intranetCidrs: [10.0.0.0/8, 0.0.0.0/0]
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "Pulumi.yaml").write_text((PROJECT_ROOT / "Pulumi.yaml").read_text())
+    return tmp_path
+
+
+def test_every_error_comes_at_once_by_line_with_a_fix_and_exit_code_2(project, capsys):
+    (project / "Pulumi.dev.yaml").write_text(WRONG)
+    assert main(["check", "-s", "dev", "-C", str(project), "--json"]) == 2
+    errors = json.loads(capsys.readouterr().out)["error"]["errors"]
+    found = [(error["location"]["line"], error["key"].removeprefix("seekstack:")) for error in errors]
+    assert found == [
+        (None, "aws:region"),
+        (2, "modle"),
+        (3, "model"),
+        (4, "model"),
+        (5, "contextTokens"),
+        (6, "vpcCidr"),
+        (7, "intranetCidrs"),
+    ]
+    assert all(error["allowed"] and error["fix"] for error in errors)
+
+
+def test_the_text_form_names_file_and_line(project, capsys):
+    (project / "Pulumi.dev.yaml").write_text(WRONG)
+    assert main(["check", "-s", "dev", "-C", str(project)]) == 2
+    text = capsys.readouterr().err
+    assert "7 configuration errors" in text
+    assert "Pulumi.dev.yaml:2: seekstack:modle: is not a key of seekstack; did you mean seekstack:model?" in text
+
+
+def test_a_model_that_does_not_fit_is_a_refusal_with_exit_code_2(project, capsys):
+    (project / "Pulumi.dev.yaml").write_text(
+        "config:\n  aws:region: us-east-1\n  model: 32B\n  instanceType: g4dn.xlarge\n  intranetCidrs: [10.0.0.0/8]\n"
+    )
+    assert main(["check", "-s", "dev", "-C", str(project)]) == 2
+    assert "weights: DeepSeek-R1-Distill-Qwen-32B" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-k8s"])
+def test_the_stacks_of_the_repository_are_right(stack, capsys):
+    assert main(["check", "-s", stack, "-C", str(PROJECT_ROOT)]) == 0
+    assert capsys.readouterr().out.startswith(f"{stack}: ")
+
+
+def test_the_plan_comes_as_json(capsys):
+    assert main(["check", "-s", "dev", "-C", str(PROJECT_ROOT), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["plan"]["fits"] is True
+
+
+def test_a_folder_below_the_project_finds_it(project, capsys, monkeypatch):
+    (project / "Pulumi.dev.yaml").write_text((PROJECT_ROOT / "Pulumi.dev.yaml").read_text())
+    (project / "infra").mkdir()
+    monkeypatch.chdir(project / "infra")
+    assert main(["check"]) == 0
