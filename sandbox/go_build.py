@@ -70,7 +70,7 @@ def cached_tool(program: GoProgram) -> CachedTool:
 
 
 def prune() -> int:
-    """Remove downloaded modules and compiled packages (2 to 4 GB), which only a next build needs; bytes freed."""
+    """Remove downloaded modules and compiled packages (3 GB a program), which only a next build needs; bytes freed."""
     freed = 0
     for name in ("build", "mod", "path", "config"):
         folder = cache_root() / "go" / name
@@ -102,7 +102,10 @@ def _compile(program: GoProgram, folder: Path, progress: Progress) -> str:
     if status:
         raise _failure(program, go, list(watch.lines))
     shutil.rmtree(work, ignore_errors=True)
-    progress(f"built {program.name} {program.version} in {time.monotonic() - started:.0f} s")
+    progress(
+        f"built {program.name} {program.version} in {time.monotonic() - started:.0f} s; "
+        "`seekstack sandbox prune` frees the space that building took"
+    )
     return f"built with go {go.version}"
 
 
@@ -135,7 +138,7 @@ def _failure(program: GoProgram, go: Go, lines: list[str]) -> ToolError:
     text = "\n".join(lines[-SHOWN_LINES:])
     lowered = text.lower()
     if "no space left" in lowered or "disk quota" in lowered:
-        code, fix = "SKS5013", "free 4 GB (`seekstack sandbox prune`), or set SEEKSTACK_CACHE to another disk"
+        code, fix = "SKS5013", "free 5 GB (`seekstack sandbox prune`), or set SEEKSTACK_CACHE to another disk"
     elif re.search(
         r"dial tcp|no such host|i/o timeout|connection refused|proxyconnect|network is unreachable", lowered
     ):

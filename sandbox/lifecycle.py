@@ -64,7 +64,7 @@ def status(home: SandboxHome) -> Status:
         plugins={plugin.program: _plugin_origin(home, plugin.folder, plugin.program) for plugin in PLUGINS},
         fake_aws=fake_aws.endpoint(home),
         kubernetes=kube.status(home),
-        stacks=sorted(str(file.stem) for file in (home.state / ".pulumi" / "stacks").rglob("*.json")),
+        stacks=_stacks(home),
         cache=str(cache_root()),
     )
 
@@ -81,6 +81,11 @@ def take_down(home: SandboxHome, *, purge: bool = False) -> bool:
 def prune() -> int:
     """Remove what only a further build would need, and unfinished builds; returns the bytes freed."""
     return go_build.prune()
+
+
+def _stacks(home: SandboxHome) -> list[str]:
+    files = (home.state / ".pulumi" / "stacks").rglob("*.json")
+    return sorted(f"{file.parent.name}/{file.stem}" for file in files)
 
 
 def _plugin_origin(home: SandboxHome, folder: str, program: str) -> str:

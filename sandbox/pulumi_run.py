@@ -115,9 +115,10 @@ class PulumiStack:
         recorded = exported["deployment"].get("resources", [])
         return [entry for entry in recorded if entry["type"] != "pulumi:pulumi:Stack"]
 
-    def remove(self) -> None:
-        """Forget the stack; its configuration file stays."""
-        self._run(("stack", "rm", "--yes", "--preserve-config", self.stack))
+    def remove(self, *, force: bool = False) -> None:
+        """Forget the stack; its configuration file stays. `force` forgets recorded resources with it."""
+        flags = ("--force",) if force else ()
+        self._run(("stack", "rm", "--yes", "--preserve-config", *flags, self.stack))
 
     def _run(self, arguments: tuple[str, ...], *, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

@@ -144,6 +144,6 @@ def _full_disk_explained() -> Iterator[None]:
             code="SKS5013",
             key="SEEKSTACK_CACHE",
             value=str(cache_root()),
-            allowed="a writable folder with 4 GB free for a build",
+            allowed="a writable folder with 5 GB free for a build",
             fix="free space (`seekstack sandbox prune`), or set SEEKSTACK_CACHE to a folder on another disk",
         ) from error

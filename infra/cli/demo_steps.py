@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from sandbox.environment import environment
 from sandbox.kube_programs import ensure_program
 from sandbox.launchers import write_launchers
 from sandbox.paths import PROJECT_ROOT, SandboxHome
-from sandbox.pulumi_run import Change, Preview, PulumiStack
+from sandbox.pulumi_run import Change, Finished, Preview, PulumiStack
 
 __all__ = ["Demo"]
 
@@ -37,6 +38,16 @@ SHOWN_VALUE_LENGTH = 48
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """The engine's sign for a value it does not know yet (sdk/go/common/resource/plugin, UnknownStringValue)."""
 DONE = re.compile(r"\b(created|updated|replaced|deleted) \(")
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What the Kubernetes half did while the other half was told."""
+
+    stack: PulumiStack
+    kubeconfig: Path
+    lines: list[str]
+    done: Finished
 
 
 class Demo:
@@ -72,33 +83,55 @@ class Demo:
         return settings, plan_for(settings, self.catalog)
 
     def _live(self, settings: Settings, plan: Plan) -> None:
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        with ThreadPoolExecutor(max_workers=2) as pool:
             stack, cluster = self._bring_up(pool)
             self._show_plan(plan)
             self._create(stack)
             self._preview_again(stack)
             self._preview_other_model(stack, settings)
             self._find_drift(stack, settings)
-            kubernetes = self._kubernetes(cluster) if cluster else None
-        if self.keeps:
-            self._say_how_to_play()
-            return
-        self._destroy([stack, *([kubernetes] if kubernetes else [])])
+            stacks = [stack, *([self._kubernetes(cluster)] if cluster else [])]
+            if self.keeps:
+                self._say_how_to_play()
+            else:
+                self._destroy(stacks, pool)
 
-    def _bring_up(self, pool: ThreadPoolExecutor) -> tuple[PulumiStack, Future[Path] | None]:
+    def _bring_up(self, pool: ThreadPoolExecutor) -> tuple[PulumiStack, Future[Created] | None]:
         self._title("engine", "find or build the Pulumi engine")
         engine = ensure_engine(self._note)
         self._note(f"pulumi {engine.version} ({engine.origin})")
         write_launchers(self.home, engine)
-        cluster = None
-        if self.with_kubernetes:
-            program = ensure_program(self._note)  # here and not in the pool: Ctrl-C must end a build at once
-            cluster = pool.submit(kube.start, self.home, program=program)
+        program = ensure_program(self._note) if self.with_kubernetes else None  # not in the pool: Ctrl-C must end it
         self._title("sandbox", "a fake AWS on loopback; no account, no credentials")
+        cloud_is_new = fake_aws.endpoint(self.home) is None
         self._note(f"{fake_aws.start(self.home)}, everything below {_short(self.home.root)}")
+        # The cluster lives through its own stack meanwhile; what it did is told when its turn comes.
+        cluster = pool.submit(self._create_on_kubernetes, program) if program else None
         stack = PulumiStack(self.project, STACK, self._environment())
         stack.initialise()
+        self._clear(stack, cloud_is_new=cloud_is_new)
         return stack, cluster
+
+    def _clear(self, stack: PulumiStack, *, cloud_is_new: bool) -> None:
+        """Start from nothing, whatever an earlier demo was kept or killed with."""
+        if not stack.resources():
+            return
+        self._note("an earlier demo left its stack: removing it")
+        if cloud_is_new:
+            stack.remove(force=True)  # what its state records went with the fake AWS of that time
+            stack.initialise()
+        else:
+            stack.destroy()
+
+    def _create_on_kubernetes(self, program: Path) -> Created:
+        kubeconfig = kube.start(self.home, program=program)
+        stack = PulumiStack(self.project, KUBERNETES_STACK, self._environment())
+        stack.initialise()
+        if stack.resources():
+            stack.destroy()  # an earlier demo's; the cluster keeps its data over a stop
+        lines: list[str] = []
+        done = stack.up(lines.append)
+        return Created(stack, kubeconfig, lines, done)
 
     def _show_plan(self, plan: Plan) -> None:
         self._title("plan", f"hardware for {plan.requested_model}")
@@ -142,23 +175,19 @@ class Demo:
         write_table(("operation", "resource", "property", "from", "to"), _rows(found.changes))
         self._note(f"found in {found.seconds:.1f} s; the next up would close it")
 
-    def _kubernetes(self, cluster: Future[Path]) -> PulumiStack:
+    def _kubernetes(self, cluster: Future[Created]) -> PulumiStack:
         self._title("kubernetes", "a real API server takes the same plan as manifests")
-        kubeconfig = cluster.result()
-        self._note(f"kube-apiserver is up, kubeconfig {_short(kubeconfig)}")
-        stack = PulumiStack(self.project, KUBERNETES_STACK, self._environment())
-        stack.initialise()
-        done = stack.up(self._engine_line)
-        self._note(f"{_counted(done.counts)} in {done.seconds:.1f} s")
-        return stack
+        created = cluster.result()
+        self._note(f"kube-apiserver is up, kubeconfig {_short(created.kubeconfig)}")
+        for line in created.lines:
+            self._engine_line(line)
+        self._note(f"{_counted(created.done.counts)} in {created.done.seconds:.1f} s")
+        return created.stack
 
-    def _destroy(self, stacks: list[PulumiStack]) -> None:
+    def _destroy(self, stacks: list[PulumiStack], pool: ThreadPoolExecutor) -> None:
         self._title("destroy", "pulumi destroy: nothing is left")
-        for stack in reversed(stacks):
-            done = stack.destroy()
-            left = stack.resources()
-            self._note(f"{stack.stack}: {_counted(done.counts)} in {done.seconds:.1f} s, {len(left)} in state")
-            stack.remove()
+        for line in pool.map(_destroy_one, stacks):
+            self._note(line)
         existing = fake_aws.existing(fake_aws.endpoint(self.home) or "")
         if existing:
             raise ToolError(f"left in the fake AWS: {existing}", code="SKS0792", fix="report this as a bug")
@@ -204,6 +233,13 @@ class Demo:
     def _write(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+def _destroy_one(stack: PulumiStack) -> str:
+    done = stack.destroy()
+    left = stack.resources()
+    stack.remove()
+    return f"{stack.stack}: {_counted(done.counts)} in {done.seconds:.1f} s, {len(left)} in state"
 
 
 def _rows(changes: tuple[Change, ...]) -> list[tuple[str, str, str, str, str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-from infra.targets.outputs import Outputs
 
 from infra.components.network import Network, NetworkArgs
 from infra.components.node import Node, NodeArgs
@@ -15,8 +15,13 @@ from infra.components.weight_volume import WeightVolume, WeightVolumeArgs
 from infra.errors import ResourceError
 from infra.settings import Settings
 from infra.sizing.result import Plan
+from infra.targets.outputs import Outputs
 
 __all__ = ["deploy"]
+
+# The SDK loads its 600 EC2 modules (1.3 s) when the first of them is used. The look-ups below wait for the plugin about
+# as long: the two go side by side.
+threading.Thread(target=lambda: aws.ec2.Vpc, name="load pulumi_aws.ec2", daemon=True).start()
 
 IMAGE_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
 """Public SSM parameter of the AMI with NVIDIA driver and container toolkit (AWS Deep Learning AMI release notes)."""

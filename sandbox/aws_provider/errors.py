@@ -82,8 +82,8 @@ def culprit(message: str, inputs: Mapping[str, Any]) -> str | None:
     ]
     if quoted:
         return max(quoted)[1]
-    words = {folded(word) for word in re.findall(r"[A-Za-z_][\w-]+", message)}
-    named = [name for name in inputs if folded(name) in words and len(name) >= SHORTEST_TELLING_VALUE]
+    words = {folded(word) for word in re.findall(r"[A-Za-z]+[A-Z_]\w+", message)}  # not "value" or "name" in a sentence
+    named = [name for name in inputs if folded(name) in words]
     return max(named, key=len) if named else None
 
 

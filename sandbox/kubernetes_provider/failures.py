@@ -10,7 +10,7 @@ from sandbox.kubernetes_provider.kubeconfig import KubeconfigError
 from sandbox.kubernetes_provider.paths import parse_field, render
 from sandbox.plugin import PluginError
 
-__all__ = ["EXPECTED", "plugin_error"]
+__all__ = ["EXPECTED", "is_conflict", "plugin_error"]
 
 EXPECTED = (ApiError, UnreachableError, UnknownKindError, KubeconfigError)
 CONFLICT_REASON = "FieldManagerConflict"
@@ -26,7 +26,7 @@ def plugin_error(error: Exception, action: str, urn: str) -> PluginError:
 
 
 def _summary(error: Exception) -> str:
-    if isinstance(error, ApiError) and _is_conflict(error):
+    if isinstance(error, ApiError) and is_conflict(error):
         return f"another field manager owns what the program sets ({error.reason}, HTTP {error.status})"
     if isinstance(error, ApiError):
         return f"{error.message} ({error.reason}, HTTP {error.status})"
@@ -35,7 +35,7 @@ def _summary(error: Exception) -> str:
 
 def _causes(error: ApiError) -> list[str]:
     lines = [f"  {_property(cause.field)}: {cause.message}" for cause in error.causes]
-    if _is_conflict(error):
+    if is_conflict(error):
         managers = sorted(set(MANAGER.findall(" ".join(cause.message for cause in error.causes)))) or ["another"]
         lines.append(
             f"  fix: take the fields from {', '.join(managers)} with the annotation "
@@ -50,5 +50,6 @@ def _property(field: str) -> str:
     return field if '="' in field else render(parse_field(field)) or "-"
 
 
-def _is_conflict(error: ApiError) -> bool:
+def is_conflict(error: ApiError) -> bool:
+    """Whether server-side apply was refused because others own the fields."""
     return any(cause.reason == CONFLICT_REASON for cause in error.causes)

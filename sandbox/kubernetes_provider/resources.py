@@ -16,7 +16,7 @@ from sandbox.kubernetes_provider.awaiting import Awaiter, Log, NotReadyError, St
 from sandbox.kubernetes_provider.client import ApiError, Object, UnreachableError
 from sandbox.kubernetes_provider.cluster import Cluster
 from sandbox.kubernetes_provider.drift import imported_inputs, refreshed_inputs
-from sandbox.kubernetes_provider.failures import EXPECTED, plugin_error
+from sandbox.kubernetes_provider.failures import EXPECTED, is_conflict, plugin_error
 from sandbox.kubernetes_provider.immutability import identity_paths, known_immutable, refused_paths
 from sandbox.kubernetes_provider.kinds import CLUSTER_SCOPED, Kind, UnknownKindError
 from sandbox.kubernetes_provider.ownership import has_manager
@@ -286,13 +286,16 @@ class Resources:
         return inputs if planned is None else _with_unknowns(manifests.outputs(planned, urn, inputs), inputs)
 
     def _apply_planned(self, cluster: Cluster, kind: Kind, urn: str, inputs: Object) -> Object | None:
-        """The dry run; None where the namespace does not exist yet, which the same program may make."""
+        """The dry run; None where it cannot be: the namespace is not there yet, or the update will meet a conflict."""
         try:
             return self._apply(cluster, kind, urn, inputs, dry_run=True)
         except ApiError as error:
             if error.status == NOT_FOUND and "namespaces" in error.message:
                 return None
-            raise
+            if not is_conflict(error):
+                raise
+            self._log(str(plugin_error(error, f"the update of {_describe(inputs)} will be refused", urn)), urn)
+            return None
 
     def _settle(
         self, cluster: Cluster, kind: Kind, urn: str, live: Object, inputs: Object, resource_id: str, seconds: float

@@ -89,12 +89,12 @@ class Cluster:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def preview(self) -> dict[str, list[str]]:
+    def preview(self) -> dict[str, set[str]]:
         """Names of the resources that a preview would touch, by operation."""
-        found: dict[str, list[str]] = {}
-        for step in json.loads(self.stdout("preview", "--json"))["steps"]:
-            if not step["urn"].endswith("pulumi:pulumi:Stack::tiny-dev"):
-                found.setdefault(step["op"], []).append(step["urn"].rpartition("::")[2])
+        found: dict[str, set[str]] = {}
+        for step in json.loads(self.stdout("preview", "--json")).get("steps", ()):
+            if "::pulumi:pulumi:Stack::" not in step["urn"]:
+                found.setdefault(step["op"], set()).add(step["urn"].rpartition("::")[2])
         return found
 
     def outputs(self) -> dict[str, Any]:
@@ -102,7 +102,13 @@ class Cluster:
         return found
 
     def edit(self, path: str, patch: dict[str, Any]) -> None:
-        self.api.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+        self.api.request(
+            "PATCH",
+            path,
+            query={"fieldManager": "kubectl-edit"},
+            body=patch,
+            content_type="application/merge-patch+json",
+        )
 
 
 @pytest.fixture
@@ -127,18 +133,23 @@ def test_a_stack_lives_its_whole_life(cluster: Cluster) -> None:
     outputs = cluster.outputs()
     assert outputs["ready"] == 1
     assert outputs["address"].startswith("10.96.")
-    assert set(cluster.preview()) == {"same"}
+    assert cluster.preview() == {}
 
     cluster.run("config", "set", "replicas", "2")
-    assert cluster.preview()["update"] == ["server"]
+    assert cluster.preview() == {"update": {"server"}}
     cluster.run("up", "--yes", "--skip-preview")
     assert cluster.outputs()["ready"] == 2
 
     cluster.edit(DEPLOYMENT, {"spec": {"replicas": 1}})
     cluster.api.request("DELETE", "/api/v1/namespaces/serving/services/model")
     cluster.run("refresh", "--yes", "--skip-preview")
-    found = cluster.preview()
-    assert (found["update"], found["create"]) == (["server"], ["service"])
+    assert cluster.preview() == {"update": {"server"}, "create": {"service"}}
+    refused = cluster.project.pulumi("up", "--yes", "--skip-preview")
+    assert 'spec.replicas: conflict with "kubectl-edit"' in refused.stdout + refused.stderr
+    cluster.run("config", "set", "kubernetes:enablePatchForce", "true")
+    cluster.run("up", "--yes", "--skip-preview")
+    assert cluster.outputs()["ready"] == 2
+    assert cluster.preview() == {}
 
     state = cluster.run("stack", "export")
     assert "canary-one" not in state

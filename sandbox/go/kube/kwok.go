@@ -20,6 +20,9 @@ import (
 	"sigs.k8s.io/kwok/pkg/utils/slices"
 )
 
+// leaseSeconds is a kubelet's own lease duration. Without a lease the controller manager takes a node for dead after 50 s.
+const leaseSeconds = 40
+
 // runKwok is kwok's own root command (pkg/kwok/cmd) without its debug server: that server alone pulls in the kubelet's
 // container runtime client. All nodes are simulated, with the stages that kwok ships as its defaults.
 func runKwok() error {
@@ -64,7 +67,7 @@ func controllerConfig(ctx context.Context, kubeconfig string) (controllers.Confi
 		PodPlayStageParallelism:   options.PodPlayStageParallelism,
 		NodePlayStageParallelism:  options.NodePlayStageParallelism,
 		NodeLeaseParallelism:      options.NodeLeaseParallelism,
-		NodeLeaseDurationSeconds:  options.NodeLeaseDurationSeconds,
+		NodeLeaseDurationSeconds:  leaseSeconds,
 		PodsOnNodeSyncParallelism: options.PodsOnNodeSyncParallelism,
 		LocalStages: slices.GroupBy(stages, func(stage *internalversion.Stage) internalversion.StageResourceRef {
 			return stage.Spec.ResourceRef

@@ -1,4 +1,4 @@
-"""One fake AWS a module, empty for each test."""
+"""One fake AWS for all tests of the folder."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox import fake_aws
 from tests.integration.aws_provider.support_world import World, fresh_world
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with fresh_world(tmp_path_factory.mktemp("fake-aws")) as world:
         yield world
@@ -18,8 +17,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def world(fake: World) -> World:
-    fake_aws.reset(fake.endpoint)
-    return World(fake.endpoint)
+    return World(fake.endpoint, fake.clients)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

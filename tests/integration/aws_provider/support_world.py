@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,12 +25,8 @@ REGION = "eu-central-1"
 class NoJournal:
     """A recorder that forgets; the journal has tests of its own."""
 
-    def __init__(self) -> None:
-        self.count = 0
-
     def begin(self, *_: Any) -> str:
-        self.count += 1
-        return f"token-{id(self)}-{self.count}"
+        return secrets.token_hex(16)
 
     def created(self, token: str, resource_id: str) -> None:
         """Nothing to note."""
@@ -39,13 +36,18 @@ class NoJournal:
 
 
 class World:
-    """A fake AWS, and the plugin's parts configured for it."""
+    """A fake AWS, and the plugin's parts configured for it. What was there before is not seen.
 
-    def __init__(self, endpoint: str) -> None:
+    Emptying the fake costs 2 s (moto reads its image catalogue again), so tests share it and use names of their own.
+    """
+
+    def __init__(self, endpoint: str, clients: Clients | None = None) -> None:
         self.endpoint = endpoint
         self.schema = schema.load()
-        self.clients = Clients(Configuration(region=REGION, endpoints={"*": endpoint}))
+        self.clients = clients or Clients(Configuration(region=REGION, endpoints={"*": endpoint}))
         self.recorder = NoJournal()
+        self.seed = secrets.token_bytes(8)
+        self._before = fake_aws.existing(endpoint)
 
     def client(self, service: str) -> Any:
         """A plain boto3 client: somebody who changes things behind the program's back."""
@@ -59,8 +61,10 @@ class World:
         )
 
     def left(self) -> dict[str, list[str]]:
-        """What exists."""
-        return fake_aws.existing(self.endpoint)
+        """What exists and did not before this test."""
+        now = fake_aws.existing(self.endpoint)
+        new = {kind: [item for item in ids if item not in self._before.get(kind, ())] for kind, ids in now.items()}
+        return {kind: ids for kind, ids in new.items() if ids}
 
     def up(self, token: str, name: str, /, **inputs: Any) -> Live:
         """Check and create; a resource that differs from its own program right away fails the test."""
@@ -69,6 +73,7 @@ class World:
         live.id, found = live.lifecycle.create(live.urn, _plain(live.inputs), REGION, self.recorder)
         live.outputs = _sent(found)
         live.settled("after the create")
+        assert undeclared(self.schema, token, live.outputs) == []
         return live
 
 
@@ -94,7 +99,7 @@ class Live:
             new=inputs,
             old=self.inputs,
             default_tags={},
-            seed=b"seed",
+            seed=self.world.seed,
         )
         if failures:
             raise AssertionError(failures)
@@ -173,6 +178,33 @@ class Live:
 def _sent(outputs: dict[str, Any]) -> dict[str, Any]:
     """Outputs after the wire, which has only doubles."""
     return plain_map(value_map(outputs))
+
+
+def undeclared(declared: schema.Schema, token: str, outputs: dict[str, Any]) -> list[str]:
+    """Outputs that are missing, unknown to the SDK or of another type than the SDK declares."""
+    kinds = declared.resources[token].outputs
+    wrong = [name for name in outputs if name not in kinds]
+    for name, kind in kinds.items():
+        absent = name not in outputs
+        if absent and not schema.is_optional(kind) and schema.zero(kind) is not None:
+            wrong.append(f"{name} is missing")
+        if not absent and not _fits(declared, outputs[name], kind):
+            wrong.append(f"{name}: {outputs[name]!r} is not {kind}")
+    return wrong
+
+
+def _fits(declared: schema.Schema, value: Any, kind: str) -> bool:
+    if schema.is_list(kind):
+        return isinstance(value, list) and all(_fits(declared, item, schema.element(kind)) for item in value)
+    if schema.is_map(kind):
+        return isinstance(value, dict) and all(_fits(declared, item, schema.element(kind)) for item in value.values())
+    if schema.is_object(kind):
+        fields = declared.fields(kind)
+        return isinstance(value, dict) and all(
+            name in fields and _fits(declared, item, fields[name]) for name, item in value.items()
+        )
+    scalars: dict[str, Any] = {"string": str, "integer": int, "number": int | float, "boolean": bool, "any": object}
+    return isinstance(value, scalars[kind.rstrip("?")])
 
 
 def _plain(inputs: dict[str, Any]) -> dict[str, Any]:

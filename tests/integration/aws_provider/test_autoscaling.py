@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from sandbox import fake_aws
 from sandbox.fake_aws import derived
 from sandbox.fake_aws_seeds import IMAGES
 from tests.integration.aws_provider.support_world import REGION, Live, World
@@ -11,6 +14,13 @@ from tests.integration.aws_provider.support_world import REGION, Live, World
 GROUP = "aws:autoscaling/group:Group"
 SCHEDULE = "aws:autoscaling/schedule:Schedule"
 HOOK = "aws:autoscaling/lifecycleHook:LifecycleHook"
+
+
+@pytest.fixture
+def world(fake: World) -> World:
+    """An empty fake: these tests count instances."""
+    fake_aws.reset(fake.endpoint)
+    return World(fake.endpoint, fake.clients)
 
 
 def a_group(world: World, **inputs: Any) -> Live:

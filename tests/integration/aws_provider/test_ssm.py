@@ -58,6 +58,6 @@ def test_does_not_overwrite_what_exists_unless_told_to(world: World) -> None:
 
 
 def test_a_parameter_deleted_behind_our_back_is_gone(world: World) -> None:
-    parameter = world.up(PARAMETER, "x", name="/app/x", type="String", value="v")
-    world.client("ssm").delete_parameter(Name="/app/x")
+    parameter = world.up(PARAMETER, "x", name="/app/gone", type="String", value="v")
+    world.client("ssm").delete_parameter(Name="/app/gone")
     assert not parameter.refresh()

@@ -94,7 +94,7 @@ def test_down_warns_of_stacks_whose_resources_are_gone(
     (stacks / "dev.json").touch()
     monkeypatch.setattr(lifecycle.fake_aws, "stop", lambda _: True)
     assert main(["sandbox", "down"]) == 0
-    assert "`pulumi refresh` tells dev" in capsys.readouterr().err
+    assert "`pulumi refresh` tells seekstack/dev" in capsys.readouterr().err
 
 
 def test_prune_says_what_it_freed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,7 +38,7 @@ def test_tells_engine_plugins_and_stacks(machine: Machine, home: SandboxHome) ->
     (home.state / ".pulumi/stacks/seekstack").mkdir(parents=True)
     (home.state / ".pulumi/stacks/seekstack/dev.json").touch()
     found = status(home).to_json()
-    assert (found["engine"], found["engine_version"], found["stacks"]) == (str(path), "3.259.0", ["dev"])
+    assert (found["engine"], found["engine_version"], found["stacks"]) == (str(path), "3.259.0", ["seekstack/dev"])
     assert found["plugins"] == {
         "pulumi-language-python": "bundled",
         "pulumi-resource-aws": str(official),
