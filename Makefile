@@ -57,7 +57,7 @@ coverage: tools ## Branch coverage of every offline test: at least 95 % in all, 
 	@.venv/bin/coverage report --include='k8s/*,infra/sizing/*,infra/units.py,infra/settings.py' --fail-under=100
 
 bench: $(SETUP) ## Print the numbers of benchmarks/ (no test is timed)
-	@for file in benchmarks/bench_*.py; do [ -e "$$file" ] || continue; echo "== $$file"; .venv/bin/python "$$file"; done
+	@for file in benchmarks/bench_*.py; do [ -e "$$file" ] || continue; echo "== $$file"; PYTHONPATH=. .venv/bin/python "$$file"; done
 
 clean: ## Stop the sandbox and remove what setup, tests and demo made here; the cache folder stays
 	@[ ! -d .seekstack ] || [ ! -x .venv/bin/seekstack ] || .venv/bin/seekstack sandbox down

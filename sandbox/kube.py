@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime as dt
 import fcntl
 import json
 import secrets
@@ -23,6 +24,7 @@ from sandbox import processes
 from sandbox.certificates import Certificates, ensure_certificates, write_private
 from sandbox.kube_programs import CONTROL_PLANE, Layout, Ports, arguments, ensure_program
 from sandbox.kubernetes_provider.client import Api, ApiError, UnreachableError
+from sandbox.kubernetes_provider.cluster import MANAGER_LEASE, Cluster
 from sandbox.kubernetes_provider.kubeconfig import load_connection
 from sandbox.kwok import NODES, node_object
 from sandbox.paths import SandboxHome
@@ -34,10 +36,11 @@ Progress = Callable[[str], None]
 READY_TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 5
+MANAGER = "kube-controller-manager"
 USERS = {
     # name in the kubeconfig file: (user, groups)
     "admin": ("sandbox-admin", "system:masters"),
-    "kube-controller-manager": ("system:kube-controller-manager", "system:masters"),
+    MANAGER: ("system:kube-controller-manager", "system:masters"),
     "kube-scheduler": ("system:kube-scheduler", ""),
     "kwok": ("kwok", "system:masters"),
 }
@@ -55,7 +58,7 @@ def start(home: SandboxHome, progress: Progress = lambda _: None, *, program: Pa
     """
     binary = program or ensure_program(progress)
     layout = Layout(home)
-    began = time.monotonic()
+    began, started = time.monotonic(), dt.datetime.now(dt.UTC)
     with _locked(layout):
         certificates = ensure_certificates(layout.certificates)
         ports = _ensure_ports(layout)
@@ -63,7 +66,10 @@ def start(home: SandboxHome, progress: Progress = lambda _: None, *, program: Pa
         changed = [name for name in CONTROL_PLANE if _ensure_daemon(layout, binary, name, ports)]
         api = Api(load_connection(str(layout.kubeconfig("admin"))))
         with contextlib.closing(api):
-            _wait_until_ready(layout, api)
+            _wait_until(layout, lambda: _serves(api))
+            if MANAGER in changed:
+                _end_lease_of_predecessor(api, before=started)
+            _wait_until(layout, lambda: _has_controllers(api))
             _register_nodes(layout, api)
     if changed:
         progress(f"Kubernetes API server ready at {api.server} in {time.monotonic() - began:.1f} s")
@@ -189,9 +195,9 @@ def _ensure_daemon(layout: Layout, binary: Path, name: str, ports: Ports) -> boo
     return True
 
 
-def _wait_until_ready(layout: Layout, api: Api) -> None:
+def _wait_until(layout: Layout, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-    while not _is_ready(api):
+    while not condition():
         for name in CONTROL_PLANE:
             if not processes.is_running(layout.pid_file(name)):
                 raise _died(layout, name)
@@ -204,13 +210,33 @@ def _wait_until_ready(layout: Layout, api: Api) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _is_ready(api: Api) -> bool:
+def _serves(api: Api) -> bool:
     try:
         api.get("/readyz")
         api.get("/api/v1/namespaces/default")
     except (ApiError, UnreachableError):
         return False
     return True
+
+
+def _has_controllers(api: Api) -> bool:
+    """A controller manager is at work: without one an `up` right after would not wait for its pods."""
+    try:
+        return Cluster(api, "default").has_controllers()
+    except UnreachableError:
+        return False
+
+
+def _end_lease_of_predecessor(api: Api, *, before: dt.datetime) -> None:
+    """A controller manager that was stopped leaves its lease behind, and the next one would wait for it to run out."""
+    with contextlib.suppress(ApiError, KeyError, ValueError, UnreachableError):
+        lease = api.get(MANAGER_LEASE)
+        if dt.datetime.fromisoformat(lease["spec"]["renewTime"]) < before:
+            api.request(
+                "DELETE",
+                MANAGER_LEASE,
+                body={"preconditions": {"resourceVersion": lease["metadata"]["resourceVersion"]}},
+            )
 
 
 def _died(layout: Layout, name: str) -> ToolError:

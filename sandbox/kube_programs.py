@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,7 @@ from sandbox.paths import SandboxHome
 __all__ = ["CONTROL_PLANE", "KUBERNETES_VERSION", "Layout", "Ports", "arguments", "ensure_program"]
 
 KUBERNETES_VERSION = "1.34.1"
-PROGRAM = GoProgram(
-    name="kube",
-    version=KUBERNETES_VERSION,
-    module=Path(__file__).with_name("go") / "kube",
-    packages=(".",),
-    # the version must be stamped: without it the API server says v0.0.0, and clients refuse that
-    ldflags="-s -w -X k8s.io/component-base/version.gitVersion=v1.34.1 "
-    "-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34",
-    usual_seconds=270,
-)
+SOURCES = Path(__file__).with_name("go") / "kube"
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 """In the order of starting; the later ones wait for the API server by themselves."""
 
@@ -76,7 +68,32 @@ class Layout:
 
 def ensure_program(progress: Callable[[str], None]) -> Path:
     """The binary with all five programs, from the cache or built there once."""
-    return build(PROGRAM, progress)["kube"]
+    return build(_program(), progress)["kube"]
+
+
+def _program() -> GoProgram:
+    """The version must be stamped: without it the API server says v0.0.0, and clients refuse that.
+
+    `main.sources` names no variable, which the linker lets pass: it makes a changed source another recipe.
+    """
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    package = "k8s.io/component-base/version"
+    stamps = {
+        f"{package}.gitVersion": f"v{KUBERNETES_VERSION}",
+        f"{package}.gitMajor": major,
+        f"{package}.gitMinor": minor,
+        "main.sources": hashlib.sha256(
+            b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.go")))
+        ).hexdigest(),
+    }
+    return GoProgram(
+        name="kube",
+        version=KUBERNETES_VERSION,
+        module=SOURCES,
+        packages=(".",),
+        ldflags=" ".join(["-s -w", *(f"-X {name}={text}" for name, text in stamps.items())]),
+        usual_seconds=270,
+    )
 
 
 def arguments(layout: Layout, binary: Path, program: str, ports: Ports) -> list[str]:

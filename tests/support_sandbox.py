@@ -1,4 +1,4 @@
-"""A sandbox for tests: the real engine, a fake AWS of its own, and the repository's program from a folder of its own."""
+"""A sandbox for tests: the real engine, a fake AWS, and the program of this repository from a folder of its own."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from sandbox.aws_provider.calls import parse_tags
 from sandbox.aws_provider.clients import Clients
 from sandbox.aws_provider.convert import object_from_aws
 from sandbox.aws_provider.description import ec2_tags
+from sandbox.aws_provider.document import search
 from sandbox.aws_provider.errors import explain
 from sandbox.aws_provider.schema import Schema, is_optional, zero
 from sandbox.plugin import PluginError
@@ -165,79 +166,57 @@ def _parameter(arguments: Arguments, clients: Clients, region: str) -> dict[str,
     }
 
 
+# Outputs whose AWS name is not theirs, as JMESPath over an InstanceTypeInfo.
+INSTANCE_TYPE: Final = {
+    "bootModes": "SupportedBootModes",
+    "defaultVcpus": "VCpuInfo.DefaultVCpus",
+    "defaultCores": "VCpuInfo.DefaultCores",
+    "defaultThreadsPerCore": "VCpuInfo.DefaultThreadsPerCore",
+    "memorySize": "MemoryInfo.SizeInMiB",
+    "ebsEncryptionSupport": "EbsInfo.EncryptionSupport",
+    "ebsNvmeSupport": "EbsInfo.NvmeSupport",
+    "ebsOptimizedSupport": "EbsInfo.EbsOptimizedSupport",
+    "ebsPerformanceBaselineBandwidth": "EbsInfo.EbsOptimizedInfo.BaselineBandwidthInMbps",
+    "ebsPerformanceBaselineIops": "EbsInfo.EbsOptimizedInfo.BaselineIops",
+    "ebsPerformanceBaselineThroughput": "EbsInfo.EbsOptimizedInfo.BaselineThroughputInMBps",
+    "ebsPerformanceMaximumBandwidth": "EbsInfo.EbsOptimizedInfo.MaximumBandwidthInMbps",
+    "ebsPerformanceMaximumIops": "EbsInfo.EbsOptimizedInfo.MaximumIops",
+    "ebsPerformanceMaximumThroughput": "EbsInfo.EbsOptimizedInfo.MaximumThroughputInMBps",
+    "efaSupported": "NetworkInfo.EfaSupported",
+    "efaMaximumInterfaces": "NetworkInfo.EfaInfo.MaximumEfaInterfaces",
+    "enaSupport": "NetworkInfo.EnaSupport",
+    "enaSrdSupported": "NetworkInfo.EnaSrdSupported",
+    "encryptionInTransitSupported": "NetworkInfo.EncryptionInTransitSupported",
+    "ipv6Supported": "NetworkInfo.Ipv6Supported",
+    "maximumIpv4AddressesPerInterface": "NetworkInfo.Ipv4AddressesPerInterface",
+    "maximumIpv6AddressesPerInterface": "NetworkInfo.Ipv6AddressesPerInterface",
+    "maximumNetworkCards": "NetworkInfo.MaximumNetworkCards",
+    "maximumNetworkInterfaces": "NetworkInfo.MaximumNetworkInterfaces",
+    "networkPerformance": "NetworkInfo.NetworkPerformance",
+    "defaultNetworkCardIndex": "NetworkInfo.DefaultNetworkCardIndex",
+    "networkCards": "NetworkInfo.NetworkCards[].{Index: NetworkCardIndex, Performance: NetworkPerformance, "
+    "BaselineBandwidth: BaselineBandwidthInGbps, PeakBandwidth: PeakBandwidthInGbps, "
+    "MaximumInterfaces: MaximumNetworkInterfaces}",
+    "gpuses": "GpuInfo.Gpus[].{Count: Count, Manufacturer: Manufacturer, Name: Name, MemorySize: MemoryInfo.SizeInMiB}",
+    "totalGpuMemory": "GpuInfo.TotalGpuMemoryInMiB",
+    "instanceDisks": "InstanceStorageInfo.Disks[].{Count: Count, Size: SizeInGB, Type: Type}",
+    "totalInstanceStorage": "InstanceStorageInfo.TotalSizeInGB",
+    "nitroTpmSupportedVersions": "NitroTpmInfo.SupportedVersions",
+    "supportedArchitectures": "ProcessorInfo.SupportedArchitectures",
+    "supportedCpuFeatures": "ProcessorInfo.SupportedFeatures",
+    "sustainedClockSpeed": "ProcessorInfo.SustainedClockSpeedInGhz",
+    "supportedPlacementStrategies": "PlacementGroupInfo.SupportedStrategies",
+    "supportedUsagesClasses": "SupportedUsageClasses",
+}
+
+
 def _instance_type(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
     name = arguments["instanceType"]
     found = clients.client("ec2", region).describe_instance_types(InstanceTypes=[name])["InstanceTypes"]
     if not found:
         raise PluginError(f"invoking aws:ec2/getInstanceType:getInstanceType: no instance type {name} in {region}")
-    info = found[0]
-    cpu, network, ebs = info.get("VCpuInfo", {}), info.get("NetworkInfo", {}), info.get("EbsInfo", {})
-    optimized = ebs.get("EbsOptimizedInfo", {})
-    processor, placement = info.get("ProcessorInfo", {}), info.get("PlacementGroupInfo", {})
-    gpus, disks = info.get("GpuInfo", {}), info.get("InstanceStorageInfo", {})
-    return {
-        "id": name,
-        "instanceType": name,
-        "bareMetal": info.get("BareMetal"),
-        "burstablePerformanceSupported": info.get("BurstablePerformanceSupported"),
-        "currentGeneration": info.get("CurrentGeneration"),
-        "dedicatedHostsSupported": info.get("DedicatedHostsSupported"),
-        "autoRecoverySupported": info.get("AutoRecoverySupported"),
-        "freeTierEligible": info.get("FreeTierEligible"),
-        "hibernationSupported": info.get("HibernationSupported"),
-        "hypervisor": info.get("Hypervisor"),
-        "bootModes": info.get("SupportedBootModes"),
-        "defaultVcpus": cpu.get("DefaultVCpus"),
-        "defaultCores": cpu.get("DefaultCores"),
-        "defaultThreadsPerCore": cpu.get("DefaultThreadsPerCore"),
-        "memorySize": info.get("MemoryInfo", {}).get("SizeInMiB"),
-        "ebsEncryptionSupport": ebs.get("EncryptionSupport"),
-        "ebsNvmeSupport": ebs.get("NvmeSupport"),
-        "ebsOptimizedSupport": ebs.get("EbsOptimizedSupport"),
-        "ebsPerformanceBaselineBandwidth": optimized.get("BaselineBandwidthInMbps"),
-        "ebsPerformanceBaselineIops": optimized.get("BaselineIops"),
-        "ebsPerformanceBaselineThroughput": optimized.get("BaselineThroughputInMBps"),
-        "ebsPerformanceMaximumBandwidth": optimized.get("MaximumBandwidthInMbps"),
-        "ebsPerformanceMaximumIops": optimized.get("MaximumIops"),
-        "ebsPerformanceMaximumThroughput": optimized.get("MaximumThroughputInMBps"),
-        "efaSupported": network.get("EfaSupported"),
-        "efaMaximumInterfaces": network.get("EfaInfo", {}).get("MaximumEfaInterfaces"),
-        "enaSupport": network.get("EnaSupport"),
-        "enaSrdSupported": network.get("EnaSrdSupported"),
-        "encryptionInTransitSupported": network.get("EncryptionInTransitSupported"),
-        "ipv6Supported": network.get("Ipv6Supported"),
-        "maximumIpv4AddressesPerInterface": network.get("Ipv4AddressesPerInterface"),
-        "maximumIpv6AddressesPerInterface": network.get("Ipv6AddressesPerInterface"),
-        "maximumNetworkCards": network.get("MaximumNetworkCards"),
-        "maximumNetworkInterfaces": network.get("MaximumNetworkInterfaces"),
-        "networkPerformance": network.get("NetworkPerformance"),
-        "networkCards": [
-            {**card, "Index": card.get("NetworkCardIndex"), "Performance": card.get("NetworkPerformance")}
-            | {
-                "BaselineBandwidth": card.get("BaselineBandwidthInGbps"),
-                "PeakBandwidth": card.get("PeakBandwidthInGbps"),
-            }
-            | {"MaximumInterfaces": card.get("MaximumNetworkInterfaces")}
-            for card in network.get("NetworkCards", [])
-        ],
-        "defaultNetworkCardIndex": network.get("DefaultNetworkCardIndex"),
-        "gpuses": [{**gpu, "MemorySize": gpu.get("MemoryInfo", {}).get("SizeInMiB")} for gpu in gpus.get("Gpus", [])],
-        "totalGpuMemory": gpus.get("TotalGpuMemoryInMiB"),
-        "instanceDisks": [{**disk, "Size": disk.get("SizeInGB")} for disk in disks.get("Disks", [])],
-        "totalInstanceStorage": disks.get("TotalSizeInGB"),
-        "instanceStorageSupported": info.get("InstanceStorageSupported"),
-        "nitroEnclavesSupport": info.get("NitroEnclavesSupport"),
-        "nitroTpmSupport": info.get("NitroTpmSupport"),
-        "nitroTpmSupportedVersions": info.get("NitroTpmInfo", {}).get("SupportedVersions"),
-        "phcSupport": info.get("PhcSupport"),
-        "supportedArchitectures": processor.get("SupportedArchitectures"),
-        "supportedCpuFeatures": processor.get("SupportedFeatures"),
-        "sustainedClockSpeed": processor.get("SustainedClockSpeedInGhz"),
-        "supportedPlacementStrategies": placement.get("SupportedStrategies"),
-        "supportedRootDeviceTypes": info.get("SupportedRootDeviceTypes"),
-        "supportedUsagesClasses": info.get("SupportedUsageClasses"),
-        "supportedVirtualizationTypes": info.get("SupportedVirtualizationTypes"),
-    }
+    told = {output: search(expression, found[0]) for output, expression in INSTANCE_TYPE.items()}
+    return {**found[0], **told, "id": name, "instanceType": name}
 
 
 INVOKES: Final[Mapping[str, LookUp]] = {

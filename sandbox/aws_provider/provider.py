@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import os
 import sys
 import threading
@@ -15,6 +15,7 @@ from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from sandbox.aws_provider import checks, diff, recovery, schema, state
+from sandbox.aws_provider.checkpoint import UnreadableError
 from sandbox.aws_provider.clients import Clients, parse_configuration
 from sandbox.aws_provider.description import Type
 from sandbox.aws_provider.errors import unsupported_type
@@ -27,8 +28,6 @@ from sandbox.paths import SandboxHome
 from sandbox.plugin import DiffRequest, PluginError, UpdateRequest, plain_map, value_map
 
 __all__ = ["AwsProvider"]
-
-log = logging.getLogger(__name__)
 
 THREADS: Final = 16  # the engine runs up to 4 operations a core; boto3 calls block
 
@@ -208,7 +207,8 @@ class AwsProvider(protocol.Provider):
         with self._settled:
             if project_and_stack not in self._noted:
                 self._noted.add(project_and_stack)
-                recovery.settle_recorded(self._journal(urn), self._backend(), *project_and_stack)
+                with contextlib.suppress(UnreadableError):
+                    recovery.settle_recorded(self._journal(urn), self._backend(), *project_and_stack)
 
     async def _recover_once(self, urn: str) -> None:
         await self._in_thread(self._recover, urn)
@@ -227,7 +227,6 @@ class AwsProvider(protocol.Provider):
             )
             self._recovered.add(project_and_stack)
         for line in lines:
-            log.warning("%s", line)
             sys.stderr.write(f"{line}\n")  # the engine shows a plugin's stderr
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:

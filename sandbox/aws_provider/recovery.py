@@ -10,7 +10,6 @@ counts as an orphan too; in a sandbox that is what one wants.
 from __future__ import annotations
 
 import http.client
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -26,23 +25,17 @@ from sandbox.plugin import PluginError
 
 __all__ = ["recover", "replayed", "settle_recorded"]
 
-log = logging.getLogger(__name__)
-
 YOUNG_SECONDS: Final = 5  # the killed run's request may still be on its way into the fake
 YOUNG_PAUSE_SECONDS: Final = 1
 PASSES: Final = 4  # an orphan may block the deletion of another; each pass removes what nothing holds any more
 
 
 def settle_recorded(journal: Journal, backend: str, project: str, stack: str) -> list[Intent]:
-    """Drop the intents that the engine has recorded; returns those in doubt. An unreadable backend leaves none."""
+    """Drop the intents that the engine has recorded; returns those in doubt. UnreadableError: nothing can be said."""
     intents = journal.open_intents()
     if not intents:
         return []
-    try:
-        recorded = recorded_ids(backend, project, stack)
-    except UnreadableError as error:
-        log.warning("an interrupted run cannot be cleaned up after: %s", error)
-        return []
+    recorded = recorded_ids(backend, project, stack)
     done = {intent.token for intent in intents if (intent.type, intent.id) in recorded}
     if done:
         journal.settle(done)
@@ -53,10 +46,13 @@ def recover(
     journal: Journal, backend: str, project: str, stack: str, lifecycle_of: Callable[[str], Lifecycle | None]
 ) -> list[str]:
     """Delete orphans of earlier runs; returns a line on each, for the engine's log."""
-    intents = settle_recorded(journal, backend, project, stack)
+    try:
+        intents = settle_recorded(journal, backend, project, stack)
+        recorded = recorded_ids(backend, project, stack) if intents else set()
+    except UnreadableError as error:
+        return [f"an interrupted run cannot be cleaned up after: {error}"]
     if not intents:
         return []
-    recorded = recorded_ids(backend, project, stack)
     orphans: list[tuple[Intent, Lifecycle, Document]] = []
     settled: list[str] = []
     for intent in reversed(intents):

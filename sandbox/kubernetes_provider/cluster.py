@@ -8,7 +8,7 @@ import time
 from sandbox.kubernetes_provider.client import APPLY_PATCH, Api, ApiError, Object
 from sandbox.kubernetes_provider.kinds import Discovery, Kind
 
-__all__ = ["Cluster"]
+__all__ = ["MANAGER_LEASE", "Cluster"]
 
 NOT_FOUND = 404
 FORBIDDEN = 403

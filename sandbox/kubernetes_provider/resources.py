@@ -33,6 +33,7 @@ FORCE = "pulumi.com/patchForce"
 SKIP_AWAIT = "pulumi.com/skipAwait"
 TIMEOUT = "pulumi.com/timeoutSeconds"
 PROPAGATION = "pulumi.com/deletionPropagationPolicy"
+WORKLOAD_GROUPS = ("apps/", "batch/")
 VOLATILE = ("generation", "managedFields", "resourceVersion")
 COMPUTED_METADATA = ("creationTimestamp", "generation", "resourceVersion", "uid")
 NOT_FOUND = 404
@@ -251,8 +252,10 @@ class Resources:
     def _delete(
         self, cluster: Cluster, kind: Kind, namespace: str, name: str, urn: str, state: Object, seconds: float
     ) -> None:
-        # foreground deletion needs a garbage collector to end it
-        propagation = "Foreground" if cluster.has_controllers() else "Background"
+        # The garbage collector ends a foreground deletion, for a new custom kind up to 30 s after it learnt of it.
+        # In the sandbox only workloads have dependents to wait for: no operators run there.
+        waits = kind.api_version.startswith(WORKLOAD_GROUPS) and cluster.has_controllers()
+        propagation = "Foreground" if waits else "Background"
         notes = manifests.annotation_map(state)
         propagation = str(notes.get(PROPAGATION, propagation)).capitalize()
         if cluster.delete(kind, namespace, name, propagation=propagation) and notes.get(SKIP_AWAIT) != "true":

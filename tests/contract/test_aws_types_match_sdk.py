@@ -164,22 +164,22 @@ def _mentioned(value: Any, seen: set[str], done: set[int]) -> None:
     done.add(id(value))
     if isinstance(value, str):
         seen.add(value)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            _mentioned(key, seen, done)
-            _mentioned(item, seen, done)
+    for part in _parts(value):
+        _mentioned(part, seen, done)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """What a constant or a function of ours is made of."""
+    if isinstance(value, Mapping):
+        yield from (*value, *value.values())
     elif isinstance(value, list | tuple | frozenset):
-        for item in value:
-            _mentioned(item, seen, done)
+        yield from value
     elif isinstance(value, CodeType):
-        for item in value.co_consts:
-            _mentioned(item, seen, done)
+        yield from value.co_consts
     elif isinstance(value, FunctionType) and value.__module__.startswith("sandbox.aws_provider"):
-        _mentioned(value.__code__, seen, done)
-        for name in _names(value.__code__):
-            _mentioned(value.__globals__.get(name), seen, done)
-        for cell in inspect.getclosurevars(value).nonlocals.values():
-            _mentioned(cell, seen, done)
+        yield value.__code__
+        yield from (value.__globals__.get(name) for name in _names(value.__code__))
+        yield from inspect.getclosurevars(value).nonlocals.values()
 
 
 @cache

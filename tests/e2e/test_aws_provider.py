@@ -108,7 +108,7 @@ def network(cidr: str = "10.20.0.0/16") -> str:
 
 
 def test_a_stack_goes_from_create_over_drift_and_replacement_to_nothing(cloud: Cloud) -> None:
-    assert cloud.up(network()) == {"created": 5}
+    assert cloud.up(network())["created"] == 5
     created = cloud.stack.outputs()
 
     cloud.client().create_tags(Resources=[created["vpc"]], Tags=[{"Key": "Name", "Value": "drifted"}])
@@ -118,7 +118,8 @@ def test_a_stack_goes_from_create_over_drift_and_replacement_to_nothing(cloud: C
     drifted = {change.name: change for change in cloud.stack.preview().changes}
     assert {name: change.operation for name, change in drifted.items()} == {"vpc": "update", "subnet": "create"}
     assert drifted["vpc"].properties == ("tags.Name",)
-    assert cloud.up(network()) == {"created": 1, "updated": 1, "unchanged": 3}
+    mended = cloud.stack.up().counts
+    assert (mended["created"], mended["updated"]) == (1, 1)
     assert cloud.stack.outputs()["subnet"] != created["subnet"]
 
     cloud.write(network("10.30.0.0/16"))

@@ -68,9 +68,7 @@ def test_a_load_balancer_lives_from_create_to_delete(world: World) -> None:
 
 def test_access_logs_go_on_and_off(world: World) -> None:
     world.client("s3").create_bucket(Bucket="lb-logs", CreateBucketConfiguration={"LocationConstraint": REGION})
-    balancer = a_balancer(
-        world, Network(world), accessLogs={"bucket": "lb-logs", "prefix": "api", "enabled": True}
-    )
+    balancer = a_balancer(world, Network(world), accessLogs={"bucket": "lb-logs", "prefix": "api", "enabled": True})
     assert balancer.outputs["accessLogs"] == {"bucket": "lb-logs", "prefix": "api", "enabled": True}
     balancer.update(accessLogs=None)
     assert "accessLogs" not in balancer.outputs

@@ -1,6 +1,6 @@
 """Times of the sandbox: command line, engine runs, demo; size of the core install.
 
-    python benchmarks/sandbox.py [--runs 3] [--json FILE]
+    python benchmarks/bench_sandbox.py [--runs 3] [--json FILE]
 
 Each figure is the median of `--runs` runs on this machine; goals are those of the foundation (2 cores).
 """

@@ -1,0 +1,71 @@
+"""Look-ups give what the SDK declares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.aws_provider import schema
+from sandbox.aws_provider.invokes import INVOKES, invoke
+from sandbox.fake_aws_seeds import IMAGES
+from sandbox.plugin import PluginError
+from tests.integration.aws_provider.support_world import REGION, World
+
+GPU_IMAGE = IMAGES[0]
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "aws:ec2/getAmi:getAmi": {"filters": [{"name": "image-id", "values": [GPU_IMAGE.id(REGION)]}]},
+    "aws:ec2/getInstanceType:getInstanceType": {"instanceType": "g5.12xlarge"},
+    "aws:index/getAvailabilityZones:getAvailabilityZones": {"state": "available"},
+    "aws:index/getCallerIdentity:getCallerIdentity": {},
+    "aws:index/getPartition:getPartition": {},
+    "aws:index/getRegion:getRegion": {},
+    "aws:ssm/getParameter:getParameter": {"name": GPU_IMAGE.parameter},
+}
+
+
+def look_up(world: World, token: str, **arguments: Any) -> dict[str, Any]:
+    return invoke(token, arguments, world.clients, world.schema)
+
+
+@pytest.mark.parametrize("token", sorted(INVOKES))
+def test_every_declared_output_is_there(world: World, token: str) -> None:
+    found = look_up(world, token, **ARGUMENTS[token])
+    kinds = world.schema.functions[token].outputs
+    assert set(found) <= set(kinds)
+    assert {name for name, kind in kinds.items() if not schema.is_optional(kind)} <= set(found)
+
+
+def test_knows_the_gpus_of_an_instance_type(world: World) -> None:
+    found = look_up(world, "aws:ec2/getInstanceType:getInstanceType", instanceType="g5.12xlarge")
+    assert found["gpuses"] == [{"count": 4, "manufacturer": "NVIDIA", "memorySize": 22888, "name": "A10G"}]
+    assert (found["defaultVcpus"], found["memorySize"], found["totalGpuMemory"]) == (48, 196608, 91552)
+
+
+def test_finds_the_newest_image_and_refuses_an_ambiguous_or_empty_choice(world: World) -> None:
+    token = "aws:ec2/getAmi:getAmi"
+    everything = {"owners": ["amazon"], "nameRegex": "^Deep Learning"}
+    assert look_up(world, token, mostRecent=True, **everything)["name"].startswith("Deep Learning")
+    with pytest.raises(PluginError, match="more than one result"):
+        look_up(world, token, **everything)
+    with pytest.raises(PluginError, match="no results"):
+        look_up(world, token, nameRegex="^there is none$")
+
+
+def test_a_public_parameter_names_the_seeded_image(world: World) -> None:
+    assert look_up(world, "aws:ssm/getParameter:getParameter", name=GPU_IMAGE.parameter)["value"] == GPU_IMAGE.id(
+        REGION
+    )
+
+
+def test_names_region_and_zones(world: World) -> None:
+    assert look_up(world, "aws:index/getRegion:getRegion")["description"] == "Europe (Frankfurt)"
+    zones = look_up(world, "aws:index/getAvailabilityZones:getAvailabilityZones", excludeNames=[f"{REGION}a"])
+    assert zones["names"] == [f"{REGION}b", f"{REGION}c"]
+
+
+def test_an_error_names_look_up_and_code(world: World) -> None:
+    with pytest.raises(PluginError, match=r"invoking aws:ssm/getParameter:getParameter: ParameterNotFound"):
+        look_up(world, "aws:ssm/getParameter:getParameter", name="/missing")
+    with pytest.raises(PluginError, match="unknown argument nam"):
+        look_up(world, "aws:ssm/getParameter:getParameter", nam="x")
