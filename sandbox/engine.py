@@ -135,7 +135,7 @@ def _named_program(named: str) -> Path:
             return candidate
     raise ToolError(
         f"{named} is no program" if path.exists() else f"{named} does not exist",
-        code="SKS5001",
+        code="SKS0701",
         key="SEEKSTACK_ENGINE",
         value=named,
         allowed=f"the path of a pulumi program, or `{OWN}` for seekstack's own",
@@ -163,7 +163,7 @@ def _checked(path: Path, origin: str) -> Engine:
     if found is None:
         raise ToolError(
             f"{path} ({origin}) does not say its version: {text or 'no answer'}",
-            code="SKS5002",
+            code="SKS0702",
             key="pulumi",
             value=str(path),
             allowed=f"a program that answers `pulumi version` with {FLOOR.version} or newer",
@@ -180,7 +180,7 @@ def _unfit(path: Path, origin: str, version: str) -> ToolError:
     why = "; ".join(missing) or "the Python SDK works with engines of major version 3 only"
     return ToolError(
         f"pulumi {version} at {path} ({origin}) is too {'old' if missing else 'new'}: {why}",
-        code="SKS5003",
+        code="SKS0703",
         key="pulumi",
         value=version,
         allowed=f"pulumi {FLOOR.version} or newer, below 4",

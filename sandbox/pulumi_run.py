@@ -78,8 +78,12 @@ class PulumiStack:
     environment: Mapping[str, str]
 
     def initialise(self) -> None:
-        """Clear the lock of a run that was killed, and create the stack where it is not there yet."""
+        """Create the stack where it is not there yet, and clear the lock of a run that was killed."""
+        done = self._run(("stack", "init", self.stack, "--non-interactive"), check=False)
+        if done.returncode == 0:
+            return
         self._run(("cancel", "--yes", "--stack", self.stack), check=False)
+        # A lock can outlive its stack (killed in `stack rm`): then there is one to create now.
         done = self._run(("stack", "init", self.stack, "--non-interactive"), check=False)
         if done.returncode and "already exists" not in done.stderr:
             raise _failed("stack init", done)

@@ -141,7 +141,7 @@ def _full_disk_explained() -> Iterator[None]:
             raise
         raise ToolError(
             f"the cache folder {cache_root()} cannot be written: {error.strerror}",
-            code="SKS5013",
+            code="SKS0713",
             key="SEEKSTACK_CACHE",
             value=str(cache_root()),
             allowed="a writable folder with 5 GB free for a build",

@@ -86,10 +86,10 @@ class Demo:
         with ThreadPoolExecutor(max_workers=2) as pool:
             stack, cluster = self._bring_up(pool)
             self._show_plan(plan)
-            self._create(stack)
+            outputs = self._create(stack)
             self._preview_again(stack)
             self._preview_other_model(stack, settings)
-            self._find_drift(stack, settings)
+            self._find_drift(stack, str(settings.region), outputs["securityGroupId"])
             stacks = [stack, *([self._kubernetes(cluster)] if cluster else [])]
             if self.keeps:
                 self._say_how_to_play()
@@ -137,11 +137,12 @@ class Demo:
         self._title("plan", f"hardware for {plan.requested_model}")
         show(plan, explained=False)
 
-    def _create(self, stack: PulumiStack) -> None:
+    def _create(self, stack: PulumiStack) -> dict[str, Any]:
         self._title("up", "pulumi up: the real engine creates the stack")
         done = stack.up(self._engine_line)
         outputs = stack.outputs()
         self._note(f"{_counted(done.counts)} in {done.seconds:.1f} s; endpoint {outputs['endpoint']}")
+        return outputs
 
     def _preview_again(self, stack: PulumiStack) -> None:
         self._title("preview", "pulumi preview: a second look finds nothing to do")
@@ -164,11 +165,10 @@ class Demo:
         write_table(("operation", "resource", "property", "from", "to"), _rows(found.changes))
         self._note(f"{_counted(found.counts)}, {found.unchanged} unchanged, {found.seconds:.1f} s")
 
-    def _find_drift(self, stack: PulumiStack, settings: Settings) -> None:
+    def _find_drift(self, stack: PulumiStack, region: str, group_id: str) -> None:
         self._title("drift", "somebody opens the door behind Pulumi's back")
         endpoint = fake_aws.endpoint(self.home) or ""
-        group = stack.outputs()["securityGroupId"]
-        self._note(open_the_door(endpoint, str(settings.region), group))
+        self._note(open_the_door(endpoint, region, group_id))
         found = stack.preview("--refresh")
         if not found.changes:
             raise ToolError("drift was made but not found", code="SKS0791", fix="report this as a bug")
@@ -237,9 +237,8 @@ class Demo:
 
 def _destroy_one(stack: PulumiStack) -> str:
     done = stack.destroy()
-    left = stack.resources()
-    stack.remove()
-    return f"{stack.stack}: {_counted(done.counts)} in {done.seconds:.1f} s, {len(left)} in state"
+    stack.remove()  # refused by the engine where its state still holds a resource
+    return f"{stack.stack}: {_counted(done.counts)} in {done.seconds:.1f} s, 0 left in state"
 
 
 def _rows(changes: tuple[Change, ...]) -> list[tuple[str, str, str, str, str]]:

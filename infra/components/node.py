@@ -42,7 +42,8 @@ class Node(pulumi.ComponentResource):
             f"{name}-instance",
             launch_template=ec2.InstanceLaunchTemplateArgs(id=template.id, version=template.latest_version.apply(str)),
             subnet_id=args.subnet_id,
-            associate_public_ip_address=False,
+            # No word on a public address: the subnet gives none, and saying it here means a network interface in the
+            # request, which AWS refuses beside the template's security groups.
             tags=self._tags(),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -148,8 +148,7 @@ def test_a_resource_made_by_hand_is_imported(cloud: Cloud) -> None:
 
 def test_every_wrong_input_is_named_and_nothing_is_created(cloud: Cloud) -> None:
     error = cloud.fail(
-        'pulumi.CustomResource("aws:ec2/vpc:Vpc", "vpc", {"cidrBlok": "10.0.0.0/16", "ipv4NetmaskLength": 20})\n'
-        'aws.sqs.Queue("queue")'
+        'pulumi.CustomResource("aws:ec2/vpc:Vpc", "vpc", {"cidrBlok": "10.0.0.0/16", "ipv4NetmaskLength": 20})'
     )
     assert "unknown property 'cidrBlok', did you mean 'cidrBlock'?" in error
     assert "the bundled sandbox plugin does not support 'ipv4NetmaskLength'" in error

@@ -62,7 +62,7 @@ def test_refuses_an_old_engine_on_path_with_the_floor_the_reason_and_the_way_out
     machine.pulumi("v3.255.9")
     machine.go()
     error = refusal(machine)
-    assert error.code == "SKS5003"
+    assert error.code == "SKS0703"
     assert "too old: 3.256.0: state on third-party S3" in error.message
     assert "3.224.0" not in error.message
     assert error.allowed == "pulumi 3.256.0 or newer, below 4"
@@ -83,12 +83,12 @@ def test_refuses_an_engine_of_another_major_version(machine: Machine) -> None:
 @pytest.mark.parametrize("answer", ["", "hello"])
 def test_refuses_a_program_that_does_not_say_its_version(machine: Machine, answer: str) -> None:
     machine.pulumi(answer)
-    assert refusal(machine).code == "SKS5002"
+    assert refusal(machine).code == "SKS0702"
 
 
 def test_refuses_a_program_that_cannot_be_run(machine: Machine) -> None:
     machine.script("pulumi", "#!/no/such/interpreter\n")
-    assert refusal(machine).code == "SKS5002"
+    assert refusal(machine).code == "SKS0702"
 
 
 @pytest.mark.parametrize("place", ["engine/pulumi", "engine/bin/pulumi"])
@@ -109,7 +109,7 @@ def test_refuses_an_old_engine_that_was_named_even_with_a_good_one_on_path(machi
     machine.pulumi("v3.259.0")
     old = machine.pulumi("v3.1.0", machine.root / "old")
     error = refusal(machine, path_override=str(old))
-    assert error.code == "SKS5003"
+    assert error.code == "SKS0703"
     assert "name another engine" in str(error.fix)
 
 
@@ -119,7 +119,7 @@ def test_refuses_a_name_that_is_no_engine(machine: Machine, text: str | None, me
     if text:
         file.write_text(text)
     error = refusal(machine, path_override=str(file))
-    assert (error.code, message in error.message) == ("SKS5001", True)
+    assert (error.code, message in error.message) == ("SKS0701", True)
 
 
 def test_builds_one_where_there_is_none_and_uses_it_again(machine: Machine) -> None:

