@@ -33,6 +33,8 @@ Progress = Callable[[str], None]
 
 READY_TIMEOUT_SECONDS = 60
 MAX_RESTARTS = 2
+STOP_SECONDS = 4
+"""An API server whose etcd is gone does not end by itself; the data are safe in etcd's log by then."""
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 5
 MANAGER = "kube-controller-manager"
@@ -76,7 +78,7 @@ def stop(home: SandboxHome) -> None:
         return
     with _locked(layout):
         for name in reversed(CONTROL_PLANE):
-            processes.stop(layout.pid_file(name))
+            processes.stop(layout.pid_file(name), timeout_seconds=STOP_SECONDS)
 
 
 def status(home: SandboxHome) -> dict[str, bool]:

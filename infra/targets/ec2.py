@@ -19,10 +19,6 @@ from infra.targets.outputs import Outputs
 
 __all__ = ["deploy"]
 
-# The SDK loads its 600 EC2 modules (1.3 s) when the first of them is used. The look-ups below wait for the plugin about
-# as long: the two go side by side.
-threading.Thread(target=lambda: aws.ec2.Vpc, name="load pulumi_aws.ec2", daemon=True).start()
-
 IMAGE_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
 """Public SSM parameter of the AMI with NVIDIA driver and container toolkit (AWS Deep Learning AMI release notes)."""
 
@@ -31,6 +27,10 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
     """Declare the stack; look-ups (zones, image) happen here, so components work on plain values."""
     if plan.instance is None:
         raise ValueError("the ec2 target needs a plan made for an instance type")
+    # The SDK loads its 600 EC2 modules (1.3 s) at their first use. The look-ups wait for the plugin about as long: the
+    # two go side by side. Nothing may touch aws.ec2 before the join: a lazy module half loaded has half its names.
+    loading = threading.Thread(target=lambda: aws.ec2.Vpc, name="load pulumi_aws.ec2", daemon=True)
+    loading.start()
     provider = aws.Provider("aws", **provider_arguments)
     opts = pulumi.ResourceOptions(providers={"aws": provider})
     lookup = pulumi.InvokeOptions(provider=provider)
@@ -38,6 +38,8 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
     # Only what changes with the model names it: a network tagged with it would show in every preview of another model.
     model_tags = {**tags, "seekstack:model": plan.model.label}
     zones = find_zones(settings, lookup)
+    image_id = settings.ami_id or aws.ssm.get_parameter(name=IMAGE_PARAMETER, opts=lookup).value
+    loading.join()
     network = Network(
         "network",
         NetworkArgs(settings.vpc_cidr, zones, settings.intranet_cidrs, settings.port, tags),
@@ -59,7 +61,7 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
         "node",
         NodeArgs(
             plan.instance.instance_type,
-            settings.ami_id or aws.ssm.get_parameter(name=IMAGE_PARAMETER, opts=lookup).value,
+            image_id,
             network.subnet_ids[0],
             network.security_group_id,
             weights.volume_id,
