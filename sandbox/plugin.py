@@ -85,7 +85,7 @@ def plain(item: PropertyValue) -> Any:
     The protocol has only doubles: a whole number comes back as int.
     """
     raw = item.value
-    if isinstance(raw, Computed):
+    if isinstance(raw, Computed) or raw == rpc.UNKNOWN:  # the vendor's decoder leaves the wire's sign as text
         return UNKNOWN
     if isinstance(raw, float):
         return int(raw) if raw.is_integer() else raw

@@ -65,6 +65,7 @@ class Stage:
 
     api: Api
     namespace: str
+    kubeconfig: Path
     settings: Settings = field(default_factory=Settings)
     messages: list[str] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -115,9 +116,10 @@ class Stage:
 def stage_on(home: SandboxHome) -> Iterator[Stage]:
     """A stage in a new namespace of the cluster in `home`."""
     namespace = f"t-{uuid.uuid4().hex[:10]}"
-    with contextlib.closing(Api(load_connection(str(kube.kubeconfig_path(home))))) as api:
+    kubeconfig = kube.kubeconfig_path(home)
+    with contextlib.closing(Api(load_connection(str(kubeconfig)))) as api:
         api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": namespace}})
-        yield Stage(api, namespace)
+        yield Stage(api, namespace, kubeconfig)
         api.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 

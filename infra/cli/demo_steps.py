@@ -41,13 +41,14 @@ DONE = re.compile(r"\b(created|updated|replaced|deleted) \(")
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class ClusterLife:
     """What the Kubernetes half did while the other half was told."""
 
-    stack: PulumiStack
     kubeconfig: Path
     lines: list[str]
-    done: Finished
+    created: Finished
+    ending: str | None
+    """How its stack was destroyed; None where it is kept."""
 
 
 class Demo:
@@ -83,20 +84,21 @@ class Demo:
         return settings, plan_for(settings, self.catalog)
 
     def _live(self, settings: Settings, plan: Plan) -> None:
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=1) as pool:
             stack, cluster = self._bring_up(pool)
             self._show_plan(plan)
             outputs = self._create(stack)
             self._preview_again(stack)
             self._preview_other_model(stack, settings)
             self._find_drift(stack, str(settings.region), outputs["securityGroupId"])
-            stacks = [stack, *([self._kubernetes(cluster)] if cluster else [])]
+            if cluster:
+                self._tell_of_kubernetes(cluster)
             if self.keeps:
                 self._say_how_to_play()
             else:
-                self._destroy(stacks, pool)
+                self._destroy(stack)
 
-    def _bring_up(self, pool: ThreadPoolExecutor) -> tuple[PulumiStack, Future[Created] | None]:
+    def _bring_up(self, pool: ThreadPoolExecutor) -> tuple[PulumiStack, Future[ClusterLife] | None]:
         self._title("engine", "find or build the Pulumi engine")
         engine = ensure_engine(self._note)
         self._note(f"pulumi {engine.version} ({engine.origin})")
@@ -106,7 +108,7 @@ class Demo:
         cloud_is_new = fake_aws.endpoint(self.home) is None
         self._note(f"{fake_aws.start(self.home)}, everything below {_short(self.home.root)}")
         # The cluster lives through its own stack meanwhile; what it did is told when its turn comes.
-        cluster = pool.submit(self._create_on_kubernetes, program) if program else None
+        cluster = pool.submit(self._live_on_kubernetes, program) if program else None
         stack = PulumiStack(self.project, STACK, self._environment())
         stack.initialise()
         self._clear(stack, cloud_is_new=cloud_is_new)
@@ -123,15 +125,15 @@ class Demo:
         else:
             stack.destroy()
 
-    def _create_on_kubernetes(self, program: Path) -> Created:
+    def _live_on_kubernetes(self, program: Path) -> ClusterLife:
         kubeconfig = kube.start(self.home, program=program)
         stack = PulumiStack(self.project, KUBERNETES_STACK, self._environment())
         stack.initialise()
         if stack.resources():
             stack.destroy()  # an earlier demo's; the cluster keeps its data over a stop
         lines: list[str] = []
-        done = stack.up(lines.append)
-        return Created(stack, kubeconfig, lines, done)
+        created = stack.up(lines.append)
+        return ClusterLife(kubeconfig, lines, created, None if self.keeps else _end(stack))
 
     def _show_plan(self, plan: Plan) -> None:
         self._title("plan", f"hardware for {plan.requested_model}")
@@ -175,19 +177,19 @@ class Demo:
         write_table(("operation", "resource", "property", "from", "to"), _rows(found.changes))
         self._note(f"found in {found.seconds:.1f} s; the next up would close it")
 
-    def _kubernetes(self, cluster: Future[Created]) -> PulumiStack:
-        self._title("kubernetes", "a real API server takes the same plan as manifests")
-        created = cluster.result()
-        self._note(f"kube-apiserver is up, kubeconfig {_short(created.kubeconfig)}")
-        for line in created.lines:
+    def _tell_of_kubernetes(self, cluster: Future[ClusterLife]) -> None:
+        self._title("kubernetes", "meanwhile a real API server took the same kind of plan as manifests")
+        life = cluster.result()
+        self._note(f"kube-apiserver came up, kubeconfig {_short(life.kubeconfig)}")
+        for line in life.lines:
             self._engine_line(line)
-        self._note(f"{_counted(created.done.counts)} in {created.done.seconds:.1f} s")
-        return created.stack
+        self._note(f"{_counted(life.created.counts)} in {life.created.seconds:.1f} s")
+        if life.ending:
+            self._note(life.ending)
 
-    def _destroy(self, stacks: list[PulumiStack], pool: ThreadPoolExecutor) -> None:
+    def _destroy(self, stack: PulumiStack) -> None:
         self._title("destroy", "pulumi destroy: nothing is left")
-        for line in pool.map(_destroy_one, stacks):
-            self._note(line)
+        self._note(_end(stack))
         existing = fake_aws.existing(fake_aws.endpoint(self.home) or "")
         if existing:
             raise ToolError(f"left in the fake AWS: {existing}", code="SKS0792", fix="report this as a bug")
@@ -235,7 +237,7 @@ class Demo:
         sys.stdout.flush()
 
 
-def _destroy_one(stack: PulumiStack) -> str:
+def _end(stack: PulumiStack) -> str:
     done = stack.destroy()
     stack.remove()  # refused by the engine where its state still holds a resource
     return f"{stack.stack}: {_counted(done.counts)} in {done.seconds:.1f} s, 0 left in state"

@@ -12,7 +12,7 @@ __all__ = ["identity_paths", "known_immutable", "refused_paths"]
 
 UNPROCESSABLE = 422
 IMMUTABLE = re.compile(
-    r"immutable|may not (?:be )?change|cannot (?:be )?change|may not be (?:updated|set)"
+    r"immutable|may not (?:be )?change|cannot (?:be )?change|may not be updated"
     r"|updates? to .* (?:is|are) forbidden|updates may not change",
     re.IGNORECASE,
 )

@@ -49,7 +49,9 @@ def unsupported_reason(token: str) -> str | None:
         return (
             f"{token} is not supported by the sandbox's bundled plugin (no Helm, Kustomize or YAML bundles); {official}"
         )
-    if kind.endswith(("Patch", "List")) and "." not in module.partition("/")[0].removesuffix(".k8s.io"):
+    group = module.partition("/")[0]
+    built_in = "." not in group or (group.endswith(".k8s.io") and not group.endswith(".x-k8s.io"))
+    if built_in and kind.endswith(("Patch", "List")):
         return f"{token} is not supported by the sandbox's bundled plugin (no patches, no lists); {official}"
     return None
 

@@ -16,6 +16,9 @@ import pytest
 
 from infra.errors import ToolError
 from sandbox import kube
+from sandbox.certificates import ensure_certificates
+from sandbox.kube_access import ensure_ports, write_access
+from sandbox.kube_programs import Layout
 from sandbox.kubernetes_provider.client import Api, ApiError
 from sandbox.kubernetes_provider.kubeconfig import load_connection
 from tests.e2e.conftest import TinyProject
@@ -58,8 +61,12 @@ server = k8s.apps.v1.Deployment(
 )
 service = k8s.core.v1.Service("service", metadata=meta, spec={"selector": labels, "ports": [{"port": 8000}]})
 wall = k8s.networking.v1.NetworkPolicy(
-    "wall", metadata=meta, spec={"pod_selector": {"match_labels": labels}, "policy_types": ["Ingress"],
-                                 "ingress": [{"from_": [{"ip_block": {"cidr": "10.0.0.0/8"}}]}]},
+    "wall",
+    metadata={**meta, "annotations": {"serves": service.spec.cluster_ip}},
+    spec={
+        "pod_selector": {"match_labels": labels}, "policy_types": ["Ingress"],
+        "ingress": [{"from_": [{"ip_block": {"cidr": "10.0.0.0/8"}}]}],
+    },
 )
 group = k8s.apiextensions.CustomResource(
     "group", api_version="example.com/v1", kind="Group", metadata={"namespace": space.metadata["name"]},
@@ -143,7 +150,7 @@ def test_a_stack_lives_its_whole_life(cluster: Cluster) -> None:
     cluster.edit(DEPLOYMENT, {"spec": {"replicas": 1}})
     cluster.api.request("DELETE", "/api/v1/namespaces/serving/services/model")
     cluster.run("refresh", "--yes", "--skip-preview")
-    assert cluster.preview() == {"update": {"server"}, "create": {"service"}}
+    assert cluster.preview() == {"update": {"server", "wall"}, "create": {"service"}}
     refused = cluster.project.pulumi("up", "--yes", "--skip-preview")
     assert 'spec.replicas: conflict with "kubectl-edit"' in refused.stdout + refused.stderr
     cluster.run("config", "set", "kubernetes:enablePatchForce", "true")
@@ -182,20 +189,21 @@ def test_a_killed_up_is_finished_by_the_next_one(cluster: Cluster) -> None:
     assert not exists(cluster.api, "/api/v1/namespaces/serving")
 
 
-def test_without_an_api_server_the_error_says_how_to_start_it(cluster: Cluster) -> None:
-    kube.stop(cluster.project.home)
-    done = cluster.project.pulumi("up", "--yes", "--skip-preview")
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [("127.0.0.1", "seekstack sandbox start"), ("192.0.2.1", "pulumi plugin install resource kubernetes")],
+    ids=["server-is-down", "server-is-elsewhere"],
+)
+def test_a_cluster_that_cannot_be_used_is_told_in_plain_words(project: TinyProject, host: str, message: str) -> None:
+    layout = Layout(project.home)
+    write_access(layout, ensure_certificates(layout.certificates), ensure_ports(layout))
+    kubeconfig = kube.kubeconfig_path(project.home)
+    kubeconfig.write_text(kubeconfig.read_text().replace("127.0.0.1", host))
+    project.write('import pulumi_kubernetes as k8s\nk8s.core.v1.Namespace("space")')
+    done = project.pulumi("up", "--yes", "--skip-preview")
     assert done.returncode != 0
-    assert "seekstack sandbox start" in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-
-
-def test_refuses_a_cluster_that_is_not_on_this_machine(cluster: Cluster) -> None:
-    kubeconfig = kube.kubeconfig_path(cluster.project.home)
-    kubeconfig.write_text(kubeconfig.read_text().replace("127.0.0.1", "192.0.2.1"))
-    done = cluster.project.pulumi("up", "--yes", "--skip-preview")
-    assert done.returncode != 0
-    assert "pulumi plugin install resource kubernetes" in done.stdout + done.stderr
 
 
 def exists(api: Api, path: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from sandbox.kubernetes_provider.paths import render
 from sandbox.kubernetes_provider.settings import Settings
 from sandbox.plugin import PluginError
-from tests.integration.kubernetes.objects import (
+from tests.integration.kubernetes.support_objects import (
     CONFIG_MAP,
     DEPLOYMENT,
     SECRET,

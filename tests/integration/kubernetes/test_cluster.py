@@ -21,7 +21,7 @@ from sandbox.kubernetes_provider.client import Api
 from sandbox.kubernetes_provider.cluster import MANAGER_LEASE
 from sandbox.kubernetes_provider.kubeconfig import load_connection
 from sandbox.paths import SandboxHome
-from tests.integration.kubernetes.objects import DEPLOYMENT, deployment
+from tests.integration.kubernetes.support_objects import DEPLOYMENT, deployment
 from tests.support_kube import built_program, running_cluster, stage_on, urn_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")

@@ -6,7 +6,14 @@ import pytest
 
 from sandbox.kubernetes_provider.settings import Settings
 from sandbox.plugin import UNKNOWN, PartialResourceError, PluginError
-from tests.integration.kubernetes.objects import CONFIG_MAP, DEPLOYMENT, SERVICE, config_map, deployment, service
+from tests.integration.kubernetes.support_objects import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    SERVICE,
+    config_map,
+    deployment,
+    service,
+)
 from tests.support_kube import Stage, urn_of
 
 MAPS = "/api/v1/namespaces/{}/configmaps"

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.kubernetes_provider.paths import differences, render
 from sandbox.plugin import PluginError
-from tests.integration.kubernetes.objects import (
+from tests.integration.kubernetes.support_objects import (
     CONFIG_MAP,
     DEPLOYMENT,
     SECRET,

@@ -47,6 +47,8 @@ def test_a_refusal_for_another_reason_replaces_nothing() -> None:
     assert refused_paths(refusal(("spec.replicas", "must be greater than 0")), [REPLICAS]) == set()
     mixed = refusal(("spec.selector", "field is immutable"), ("spec.replicas", "must be greater than 0"))
     assert refused_paths(mixed, [REPLICAS]) == set()
+    unset = refusal(("spec.clusterIPs", "Invalid value: may not be set when `spec.type` is ExternalName"))
+    assert refused_paths(unset, [REPLICAS]) == set()
     assert refused_paths(refusal(("spec", "field is immutable"), status=409), [REPLICAS]) == set()
 
 
