@@ -44,6 +44,19 @@ __all__ = [
 ]
 
 PARENT_POLL_SECONDS = 0.5
+UNKNOWN_MARKERS = frozenset(
+    # sdk/go/common/resource/plugin/rpc.go: bool, number, string, array, asset, archive, object. The vendor's Python
+    # decoder leaves them as the strings they are on the wire.
+    {
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        rpc.UNKNOWN,
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    }
+)
 
 
 class Unknown:
@@ -85,7 +98,7 @@ def plain(item: PropertyValue) -> Any:
     The protocol has only doubles: a whole number comes back as int.
     """
     raw = item.value
-    if isinstance(raw, Computed) or raw == rpc.UNKNOWN:  # the vendor's decoder leaves the wire's sign as text
+    if isinstance(raw, Computed) or (isinstance(raw, str) and raw in UNKNOWN_MARKERS):
         return UNKNOWN
     if isinstance(raw, float):
         return int(raw) if raw.is_integer() else raw

@@ -20,8 +20,7 @@ from sandbox.kubernetes_provider.kubeconfig import load_connection
 from sandbox.kubernetes_provider.paths import Change, render
 from sandbox.kubernetes_provider.resources import Difference, Resources
 from sandbox.kubernetes_provider.settings import Settings, read_settings
-from sandbox.kubernetes_provider.wire import from_wire
-from sandbox.plugin import DiffRequest, PluginError, value_map
+from sandbox.plugin import DiffRequest, PluginError, plain_map, value_map
 
 __all__ = ["VERSION", "KubernetesProvider"]
 
@@ -53,7 +52,7 @@ class KubernetesProvider(protocol.Provider):
         self._resources = self._make_resources()
 
     async def configure(self, request: protocol.ConfigureRequest) -> protocol.ConfigureResponse:
-        self._settings = read_settings(from_wire(request.args))
+        self._settings = read_settings(plain_map(request.args))
         self._connected = None
         self._resources = self._make_resources()
         # without secrets in the requests the engine itself marks what was secret in the answers
@@ -63,7 +62,7 @@ class KubernetesProvider(protocol.Provider):
         token = _supported(request.urn)
         inputs, failures = await self._run(
             f"check {request.name}", request.urn, self._resources.check,
-            request.urn, token, from_wire(request.old_inputs), from_wire(request.new_inputs),
+            request.urn, token, plain_map(request.old_inputs), plain_map(request.new_inputs),
         )  # fmt: skip
         return protocol.CheckResponse(value_map(inputs), [protocol.CheckFailure(*failure) for failure in failures])
 
@@ -71,14 +70,14 @@ class KubernetesProvider(protocol.Provider):
         old = request.old_inputs if isinstance(request, DiffRequest) else request.old_state
         found = await self._run(
             f"compare {request.resource_id}", request.urn, self._resources.diff,
-            request.urn, from_wire(old), from_wire(request.new_inputs),
+            request.urn, plain_map(old), plain_map(request.new_inputs),
         )  # fmt: skip
         return _diff_response(found)
 
     async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
         def work() -> tuple[str, dict[str, Any]]:
             return self._resources.create(
-                request.urn, from_wire(request.properties), seconds=request.timeout, preview=request.preview
+                request.urn, plain_map(request.properties), seconds=request.timeout, preview=request.preview
             )
 
         resource_id, state = await self._run(f"create {request.name}", request.urn, work)
@@ -88,7 +87,7 @@ class KubernetesProvider(protocol.Provider):
         found = await self._run(
             f"read {request.resource_id}", request.urn, self._resources.read,
             request.urn, _supported(request.urn), request.resource_id,
-            from_wire(request.properties), from_wire(request.inputs),
+            plain_map(request.properties), plain_map(request.inputs),
         )  # fmt: skip
         if found is None:
             return protocol.ReadResponse(resource_id="")
@@ -99,8 +98,8 @@ class KubernetesProvider(protocol.Provider):
         def work() -> dict[str, Any]:
             return self._resources.update(
                 request.urn,
-                from_wire(request.olds),
-                from_wire(request.news),
+                plain_map(request.olds),
+                plain_map(request.news),
                 seconds=request.timeout,
                 preview=request.preview,
             )
@@ -113,7 +112,7 @@ class KubernetesProvider(protocol.Provider):
                 request.urn,
                 _supported(request.urn),
                 request.resource_id,
-                from_wire(request.properties),
+                plain_map(request.properties),
                 seconds=request.timeout,
             )
 

@@ -10,11 +10,18 @@ from typing import Any, TypeVar
 import pytest
 from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
-from pulumi.runtime import rpc
 from pulumi.runtime.proto import provider_pb2
 
 from sandbox.aws_provider.provider import AwsProvider
-from sandbox.plugin import DiffRequest, PartialResourceError, PluginError, contains_unknown, plain_map, value_map
+from sandbox.plugin import (
+    UNKNOWN,
+    DiffRequest,
+    PartialResourceError,
+    PluginError,
+    contains_unknown,
+    plain_map,
+    value_map,
+)
 from tests.integration.aws_provider.support_world import REGION, World
 
 T = TypeVar("T")
@@ -66,7 +73,7 @@ def test_a_preview_knows_inputs_and_calls_nothing(engine: Engine, world: World) 
     found, outputs = engine.create(VPC, preview=True, cidrBlock="10.0.0.0/16", tags={"a": "1"})
     assert found is None
     assert (outputs["cidrBlock"], outputs["tagsAll"], outputs["region"]) == ("10.0.0.0/16", {"a": "1"}, REGION)
-    assert outputs["arn"] == rpc.UNKNOWN
+    assert outputs["arn"] is UNKNOWN
     assert world.left() == {}
 
 

@@ -14,9 +14,8 @@ from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from sandbox.kubernetes_provider.provider import KubernetesProvider
-from sandbox.kubernetes_provider.wire import from_wire
 from sandbox.paths import PROJECT_ROOT
-from sandbox.plugin import UNKNOWN, PluginError, value_map
+from sandbox.plugin import UNKNOWN, PluginError, plain_map, value_map
 from tests.integration.kubernetes.support_objects import DEPLOYMENT, SECRET, SERVICE, deployment, secret, service
 from tests.support_kube import Stage, urn_of
 
@@ -50,7 +49,7 @@ class Plugin:
         return asyncio.run(self.provider.create(protocol.CreateRequest(urn, checked, 30, preview)))
 
     def diff(self, urn: str, old: dict[str, PropertyValue], inputs: dict[str, Any]) -> protocol.DiffResponse:
-        checked = self.check(urn, inputs, from_wire(old)).inputs or {}
+        checked = self.check(urn, inputs, plain_map(old)).inputs or {}
         return asyncio.run(self.provider.diff(protocol.DiffRequest(urn, "id", old, checked, [])))
 
 
@@ -72,14 +71,14 @@ def test_the_whole_life_of_a_resource(plugin: Plugin, stage: Stage) -> None:
     read = asyncio.run(
         plugin.provider.read(protocol.ReadRequest(DEPLOYMENT, made.resource_id, made.properties, inputs))
     )
-    assert from_wire(read.inputs) == from_wire(inputs)
+    assert plain_map(read.inputs) == plain_map(inputs)
     changed = plugin.diff(DEPLOYMENT, inputs, deployment(replicas=2))
     assert changed.changes
     assert {path: found.kind for path, found in changed.detailed_diff.items()} == {"spec.replicas": KINDS.UPDATE}
-    news = plugin.check(DEPLOYMENT, deployment(replicas=2), from_wire(inputs)).inputs or {}
+    news = plugin.check(DEPLOYMENT, deployment(replicas=2), plain_map(inputs)).inputs or {}
     update = protocol.UpdateRequest(DEPLOYMENT, "id", made.properties, news, 30, [], False)
     updated = asyncio.run(plugin.provider.update(update))
-    assert from_wire(updated.properties)["status"]["readyReplicas"] == 2
+    assert plain_map(updated.properties)["status"]["readyReplicas"] == 2
     delete = protocol.DeleteRequest(DEPLOYMENT, made.resource_id, updated.properties, 30)
     asyncio.run(plugin.provider.delete(delete))
     gone = asyncio.run(plugin.provider.read(protocol.ReadRequest(DEPLOYMENT, made.resource_id, {}, {})))
@@ -105,16 +104,16 @@ def test_the_data_of_a_secret_are_secret_in_state_and_in_refreshed_inputs(plugin
 
 def test_inputs_that_are_not_known_yet_are_shown_as_they_are(plugin: Plugin) -> None:
     inputs = {**service(), "spec": UNKNOWN}
-    assert from_wire(plugin.create(SERVICE, inputs, preview=True).properties)["spec"] is UNKNOWN
+    assert plain_map(plugin.create(SERVICE, inputs, preview=True).properties)["spec"] is UNKNOWN
     old = plugin.check(SERVICE, service()).inputs or {}
     assert list(plugin.diff(SERVICE, old, inputs).detailed_diff) == ["spec"]
-    assert from_wire(plugin.check(SERVICE, {"metadata": UNKNOWN}).inputs or {})["metadata"] is UNKNOWN
+    assert plain_map(plugin.check(SERVICE, {"metadata": UNKNOWN}).inputs or {})["metadata"] is UNKNOWN
 
 
 def test_a_preview_before_the_cluster_exists_goes_by_the_inputs() -> None:
     plugin = Plugin(kubeconfig=UNKNOWN)
     inputs = plugin.check(DEPLOYMENT, deployment()).inputs or {}
-    assert from_wire(inputs)["metadata"]["namespace"] == "default"
+    assert plain_map(inputs)["metadata"]["namespace"] == "default"
     assert plugin.create(DEPLOYMENT, deployment(), preview=True).resource_id == ""
     changed = deployment()
     changed["spec"]["selector"]["matchLabels"]["app"] = "other"
