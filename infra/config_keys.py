@@ -145,8 +145,8 @@ KEYS: tuple[ConfigKey, ...] = (
     ConfigKey(
         "contextTokens",
         "integer",
-        read_integer(256, 2_097_152),
-        "256 to 2097152",
+        read_integer(256, 1_048_576),
+        "256 to 1048576",
         "Longest request, prompt and answer together, in tokens",
         8192,
     ),

@@ -190,7 +190,8 @@ class _Reader:
         try:
             return show(find(name))
         except ConfigurationError as error:
-            self.refuse("SKS0104", key, error.message, allowed=error.allowed, fix=error.fix)
+            message = error.message.removeprefix(f"{error.key}: ")
+            self.refuse("SKS0104", key, message, allowed=error.allowed, fix=error.fix)
             return None
 
     def networks(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from infra.cli import catalogue, check, demo, plan, render, sandbox
 from infra.cli.output import write_json
-from infra.errors import SeekstackError
+from infra.errors import SeekstackError, ToolError
 
 __all__ = ["EXIT_CANCELLED", "EXIT_INTERNAL", "build_parser", "main"]
 
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _reader_left()
     except SeekstackError as error:
         return _refuse(error, as_json=getattr(options, "json", False))
+    except OSError as error:
+        return _refuse(_from_system(error), as_json=getattr(options, "json", False))
     except KeyboardInterrupt:
         sys.stderr.write("cancelled\n")
         return EXIT_CANCELLED
@@ -75,6 +77,17 @@ def _refuse(error: SeekstackError, *, as_json: bool) -> int:
     else:
         sys.stderr.write(f"{error}\n")
     return error.exit_code
+
+
+def _from_system(error: OSError) -> ToolError:
+    """A full disk, a read-only folder, a name that is no folder: the system's own words, and no traceback."""
+    where = f"{error.filename}: " if error.filename else ""
+    return ToolError(
+        f"{where}{error.strerror or error}",
+        code="SKS0001",
+        value=error.filename,
+        fix="make room or rights there, or name another folder (--home, --out, SEEKSTACK_HOME, SEEKSTACK_CACHE)",
+    )
 
 
 def _reader_left() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import subprocess
@@ -170,3 +171,22 @@ def test_imports_only_what_the_command_needs(statement: str, allowed: tuple[str,
     program = f"import sys; {statement}; sys.stderr.write(' '.join(n for n in {HEAVY} if n in sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(finished.stderr.split()) <= set(allowed)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "/full/file"),
+        PermissionError(errno.EACCES, "Permission denied", "/theirs"),
+        OSError("no answer"),
+    ],
+)
+def test_what_the_system_refuses_is_told_without_a_traceback(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run_with(monkeypatch, raising(error))
+    text = capsys.readouterr().err
+    assert code == 1
+    assert text.startswith("SKS0001")
+    assert (error.strerror or "no answer") in text
+    assert "Traceback" not in text
