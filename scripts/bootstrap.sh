@@ -10,6 +10,8 @@ UV_FLOOR=0.13.0 # the release that writes uv.lock in its present form
 cache=${SEEKSTACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seekstack}
 export UV_CACHE_DIR=${UV_CACHE_DIR:-$cache/uv}
 export UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv
+# The certificates that the system trusts: behind a company's proxy its own authority is among them.
+export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 unset VIRTUAL_ENV
 
