@@ -12,10 +12,13 @@ website/docs/guides/custom-service-endpoints.html.markdown there, at commit 03e0
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
-__all__ = ["ALIASES", "endpoint_names", "known_names", "official_config"]
+__all__ = ["ALIASES", "endpoint_names", "known_names", "official_config", "write_official_config"]
 
 # The name that the plugin looks at first -> its other names.
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
@@ -78,6 +81,20 @@ def official_config(endpoint: str, region: str) -> dict[str, object]:
         "aws:s3UsePathStyle": True,
         "aws:endpoints": [dict.fromkeys(endpoint_names(known_names()), endpoint)],
     }
+
+
+def write_official_config(file: Path, endpoint: str, region: str) -> None:
+    """Put `official_config` into a stack file, in place of what it says of these keys; every other line stays."""
+    config = official_config(endpoint, region)
+    kept = [line for line in file.read_text(encoding="utf-8").splitlines() if _key_of(line) not in config]
+    added = [f"  {key}: {json.dumps(value)}" for key, value in config.items()]  # JSON on one line is YAML
+    position = kept.index("config:") + 1
+    file.write_text("\n".join([*kept[:position], *added, *kept[position:]]) + "\n", encoding="utf-8")
+
+
+def _key_of(line: str) -> str:
+    found = re.match(r"\s+(aws:\w+):", line)
+    return found[1] if found else ""
 
 
 def known_names() -> list[str]:

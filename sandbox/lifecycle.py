@@ -41,10 +41,15 @@ def bring_up(
     """Engine, plugins and fake AWS, with `kubernetes` the cluster too; what runs already is used again."""
     engine = ensure_engine(progress, path_override=engine_path)
     progress(f"pulumi {engine.version} ({engine.origin})")
-    bundled = [name for name, origin in write_launchers(home, engine).items() if origin == BUNDLED]
+    plugins = write_launchers(home, engine)
+    bundled = [name for name, origin in plugins.items() if origin == BUNDLED]
     if bundled:
         progress(f"bundled plugins stand in for the vendor's: {', '.join(bundled)}")
     progress(f"fake AWS at {fake_aws.start(home)}")
+    if plugins["pulumi-resource-aws"] != BUNDLED:
+        progress(
+            "the vendor's aws plugin is used; point a stack at the fake: seekstack sandbox configure -s STACK"
+        )
     if kubernetes:
         kube.start(home, progress)
     return engine

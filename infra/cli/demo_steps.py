@@ -22,11 +22,12 @@ from infra.settings import Settings
 from infra.sizing.result import Plan
 from infra.stack_file import stack_file_path
 from sandbox import fake_aws, kube, processes
+from sandbox.aws_endpoints import write_official_config
 from sandbox.demo_project import choose_model, write_project
 from sandbox.engine import ensure_engine
 from sandbox.environment import environment
 from sandbox.kube_programs import ensure_program
-from sandbox.launchers import write_launchers
+from sandbox.launchers import BUNDLED, write_launchers
 from sandbox.paths import PROJECT_ROOT, SandboxHome
 from sandbox.pulumi_run import Change, Finished, Preview, PulumiStack
 
@@ -85,7 +86,7 @@ class Demo:
 
     def _live(self, settings: Settings, plan: Plan) -> None:
         with ThreadPoolExecutor(max_workers=1) as pool:
-            stack, cluster = self._bring_up(pool)
+            stack, cluster = self._bring_up(pool, str(settings.region))
             self._show_plan(plan)
             outputs = self._create(stack)
             self._preview_again(stack)
@@ -98,15 +99,19 @@ class Demo:
             else:
                 self._destroy(stack)
 
-    def _bring_up(self, pool: ThreadPoolExecutor) -> tuple[PulumiStack, Future[ClusterLife] | None]:
+    def _bring_up(self, pool: ThreadPoolExecutor, region: str) -> tuple[PulumiStack, Future[ClusterLife] | None]:
         self._title("engine", "find or build the Pulumi engine")
         engine = ensure_engine(self._note)
         self._note(f"pulumi {engine.version} ({engine.origin})")
-        write_launchers(self.home, engine)
+        plugins = write_launchers(self.home, engine)
         program = ensure_program(self._note) if self.with_kubernetes else None  # not in the pool: Ctrl-C must end it
         self._title("sandbox", "a fake AWS on loopback; no account, no credentials")
         cloud_is_new = fake_aws.endpoint(self.home) is None
-        self._note(f"{fake_aws.start(self.home)}, everything below {_short(self.home.root)}")
+        endpoint = fake_aws.start(self.home)
+        self._note(f"{endpoint}, everything below {_short(self.home.root)}")
+        if plugins["pulumi-resource-aws"] != BUNDLED:
+            write_official_config(stack_file_path(self.project, STACK), endpoint, region)
+            self._note(f"the vendor's aws plugin is there and used: {plugins['pulumi-resource-aws']}")
         # The cluster lives through its own stack meanwhile; what it did is told when its turn comes.
         cluster = pool.submit(self._live_on_kubernetes, program) if program else None
         stack = PulumiStack(self.project, STACK, self._environment())

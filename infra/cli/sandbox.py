@@ -35,6 +35,11 @@ def add_parser(subparsers: Any) -> None:
     add_json_flag(_add(commands, "status", _status, "what is there and what runs"))
     down = _add(commands, "down", _down, "stop every process; stacks and plugins stay")
     down.add_argument("--purge", action="store_true", help="remove the stacks and all else of the sandbox too")
+    configure = _add(
+        commands, "configure", _configure, "point a stack file at the fake AWS, for the vendor's aws plugin"
+    )
+    configure.add_argument("-s", "--stack", default="dev", help="stack whose file gets the endpoints (default: dev)")
+    configure.add_argument("-C", "--cwd", type=Path, help="project folder (default: the nearest with Pulumi.yaml)")
     _add(commands, "prune", _prune, "remove from the cache what only a further build would need")
 
 
@@ -104,6 +109,18 @@ def _down(options: argparse.Namespace, home: SandboxHome) -> None:
     if take_down(home, purge=options.purge) and stacks and not options.purge:
         _progress(f"the fake AWS forgot what it held; after the next start `pulumi refresh` tells {', '.join(stacks)}")
     _progress("stopped and removed" if options.purge else "stopped")
+
+
+def _configure(options: argparse.Namespace, home: SandboxHome) -> None:
+    from infra.cli.check import project_root
+    from infra.stack_file import read_stack_file, stack_file_path
+    from sandbox import fake_aws
+    from sandbox.aws_endpoints import write_official_config
+
+    file = stack_file_path(options.cwd or project_root(Path.cwd()), options.stack)
+    region = str(read_stack_file(file).values.get("aws:region", "us-east-1"))
+    write_official_config(file, fake_aws.start(home), region)
+    _progress(f"{file.name} now points at the fake AWS; `git checkout {file.name}` takes it back")
 
 
 def _prune(options: argparse.Namespace, home: SandboxHome) -> None:  # noqa: ARG001

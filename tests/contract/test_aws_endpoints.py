@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from itertools import chain
+from pathlib import Path
 
 import pulumi
 import pulumi_aws
@@ -13,7 +14,8 @@ import pytest
 from botocore.session import get_session
 from pulumi_aws import ProviderEndpointArgs
 
-from sandbox.aws_endpoints import ALIASES, endpoint_names, known_names, official_config
+from infra.stack_file import read_stack_file
+from sandbox.aws_endpoints import ALIASES, endpoint_names, known_names, official_config, write_official_config
 from sandbox.aws_provider.types import TYPES
 
 ENDPOINT = "http://127.0.0.1:4566"
@@ -81,3 +83,18 @@ def snake(name: str) -> str:
         for python, member in vars(ProviderEndpointArgs).items()
         if isinstance(member, property) and getattr(member.fget, "_pulumi_name", python) == name
     )
+
+
+def test_a_stack_file_takes_the_configuration_and_keeps_the_rest(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text("# note\nconfig:\n  aws:region: us-east-1\n  seekstack:model: 7B\n  aws:profile: mine\n")
+    for endpoint in ("http://127.0.0.1:1", ENDPOINT):  # a second sandbox has another port
+        write_official_config(file, endpoint, "eu-central-1")
+    read = read_stack_file(file)
+    assert read.errors == ()
+    assert read.values == {
+        **official_config(ENDPOINT, "eu-central-1"),
+        "seekstack:model": "7B",
+        "aws:profile": "mine",
+    }
+    assert file.read_text().startswith("# note\n")
