@@ -47,9 +47,7 @@ def bring_up(
         progress(f"bundled plugins stand in for the vendor's: {', '.join(bundled)}")
     progress(f"fake AWS at {fake_aws.start(home)}")
     if plugins["pulumi-resource-aws"] != BUNDLED:
-        progress(
-            "the vendor's aws plugin is used; point a stack at the fake: seekstack sandbox configure -s STACK"
-        )
+        progress("the vendor's aws plugin is used; point a stack at the fake: seekstack sandbox configure -s STACK")
     if kubernetes:
         kube.start(home, progress)
     return engine

@@ -54,7 +54,7 @@ LAYERS = {
     "infra.__main__": layer("infra.program"),
     "infra.cli": layer(f"{PURE} infra.cli k8s stager", "rich yaml"),
     "infra.cli.demo": layer(f"{PURE} infra.cli k8s sandbox", "rich yaml boto3 botocore"),
-    "infra.cli.sandbox": layer("infra.errors infra.units infra.cli sandbox", "rich"),
+    "infra.cli.sandbox": layer("infra.errors infra.units infra.stack_file infra.cli sandbox", "rich"),
     "infra.cli.doctor": layer(f"{PURE} infra.cli sandbox", "rich boto3 botocore"),
     "sandbox": layer(
         "sandbox infra.errors infra.units",
