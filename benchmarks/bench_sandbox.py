@@ -18,13 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sandbox import fake_aws
-from sandbox.demo_project import write_project
-from sandbox.engine import ensure_engine
-from sandbox.environment import environment
-from sandbox.launchers import write_launchers
-from sandbox.paths import PROJECT_ROOT, SandboxHome
-from sandbox.pulumi_run import PulumiStack
+from sandbox.paths import PROJECT_ROOT
+from tests.support_sandbox import sandbox_at
 
 SEEKSTACK = (sys.executable, "-m", "infra.cli.main")
 
@@ -68,24 +63,16 @@ def command_line(runs: int) -> list[dict[str, object]]:
 
 def engine_runs(runs: int) -> list[dict[str, object]]:
     """up, unchanged preview and destroy of the dev stack, `runs` lives of one sandbox."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = SandboxHome(Path(folder))
-        write_launchers(home, ensure_engine(lambda _: None))
-        endpoint = fake_aws.start(home)
-        try:
-            project = write_project(PROJECT_ROOT, home.root / "demo")
-            stack = PulumiStack(project, "dev", {**os.environ, **environment(home)})
-            times: dict[str, list[float]] = {"up": [], "preview": [], "destroy": []}
-            for _ in range(runs):
-                stack.initialise()
-                times["up"].append(stack.up().seconds)
-                times["preview"].append(stack.preview().seconds)
-                times["destroy"].append(stack.destroy().seconds)
-                if fake_aws.existing(endpoint):
-                    raise SystemExit(f"left behind: {fake_aws.existing(endpoint)}")
-                stack.remove()
-        finally:
-            fake_aws.stop(home)
+    times: dict[str, list[float]] = {"up": [], "preview": [], "destroy": []}
+    with tempfile.TemporaryDirectory() as folder, sandbox_at(Path(folder)) as sandbox:
+        for _ in range(runs):
+            stack = sandbox.stack("dev")
+            times["up"].append(stack.up().seconds)
+            times["preview"].append(stack.preview().seconds)
+            times["destroy"].append(stack.destroy().seconds)
+            if sandbox.existing():
+                raise SystemExit(f"left behind: {sandbox.existing()}")
+            stack.remove()
     return [
         figure("pulumi up, dev stack", times["up"], 15),
         figure("pulumi preview, nothing changed", times["preview"], 15),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 from infra.catalog.load import Catalog
@@ -11,26 +11,24 @@ from infra.settings import Settings, Target, parse
 from infra.sizing.plan import plan
 from infra.sizing.request import PlanRequest
 from infra.sizing.result import Plan
-from infra.stack_file import PROJECT, StackFile, read_stack_file, stack_file_path
+from infra.stack_file import PROJECT, read_stack_file, stack_file_path
 
 __all__ = ["plan_for", "read_settings"]
 
 
-def read_settings(root: Path, stack: str, catalog: Catalog) -> Settings:
-    """The settings of `Pulumi.<stack>.yaml` below `root`; raises ConfigurationErrors with everything wrong in it."""
+def read_settings(
+    root: Path, stack: str, catalog: Catalog, *, overrides: Mapping[str, object] | None = None
+) -> Settings:
+    """The settings of `Pulumi.<stack>.yaml` below `root`, with `overrides` (keys without prefix) on top.
+
+    Raises ConfigurationErrors with everything wrong in the file and in its values, by line.
+    """
     file = read_stack_file(stack_file_path(root, stack))
-    return with_file_errors(
-        file,
-        lambda: parse(file.of_namespace(PROJECT), catalog, region=file.values.get("aws:region"), locate=file.locate),
-    )
-
-
-def with_file_errors(file: StackFile, parse_settings: Callable[[], Settings]) -> Settings:
-    """What `parse_settings` returns, unless the file itself or a value in it is wrong: then all errors, by line."""
+    values = {**file.of_namespace(PROJECT), **(overrides or {})}
     errors: list[ConfigurationError] = list(file.errors)
     settings = None
     try:
-        settings = parse_settings()
+        settings = parse(values, catalog, region=file.values.get("aws:region"), locate=file.locate)
     except ConfigurationErrors as found:
         errors.extend(found.errors)
     if errors or settings is None:

@@ -28,6 +28,7 @@ from sandbox.engine import ensure_engine
 from sandbox.environment import environment
 from sandbox.kube_programs import ensure_program
 from sandbox.launchers import BUNDLED, write_launchers
+from sandbox.lifecycle import take_down
 from sandbox.paths import PROJECT_ROOT, SandboxHome
 from sandbox.pulumi_run import Change, Finished, Preview, PulumiStack
 
@@ -72,7 +73,7 @@ class Demo:
         try:
             self._live(settings, plan)
         except BaseException:
-            self._stop_daemons()
+            take_down(self.home)
             raise
         return 0
 
@@ -198,7 +199,7 @@ class Demo:
         existing = fake_aws.existing(fake_aws.endpoint(self.home) or "")
         if existing:
             raise ToolError(f"left in the fake AWS: {existing}", code="SKS0792", fix="report this as a bug")
-        self._stop_daemons()
+        take_down(self.home)
         running = [file.stem for file in self.home.run.glob("*.pid") if processes.is_running(file)]
         if running:
             raise ToolError(f"still running: {', '.join(running)}", code="SKS0792", fix="seekstack sandbox down")
@@ -216,10 +217,6 @@ class Demo:
 
     def _environment(self) -> Mapping[str, str]:
         return {**os.environ, **environment(self.home)}
-
-    def _stop_daemons(self) -> None:
-        fake_aws.stop(self.home)
-        kube.stop(self.home)
 
     def _elapsed(self) -> str:
         return f"{time.monotonic() - self.started:.0f} s"

@@ -66,18 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace, catalog: Catalog) -> Settings:
     """From the stack file with `--set` on top; from `--set` alone where no stack is named."""
-    from infra.planning import with_file_errors
+    from infra.planning import read_settings
     from infra.settings import parse
-    from infra.stack_file import PROJECT, read_stack_file, stack_file_path
 
     overrides: dict[str, str] = dict(arguments.overrides)
     if arguments.stack is None and overrides:
         return parse(overrides, catalog)
     root = arguments.cwd or project_root(Path.cwd())
-    file = read_stack_file(stack_file_path(root, arguments.stack or DEFAULT_STACK))
-    values = {**file.of_namespace(PROJECT), **overrides}
-    region = file.values.get("aws:region")
-    return with_file_errors(file, lambda: parse(values, catalog, region=region, locate=file.locate))
+    return read_settings(root, arguments.stack or DEFAULT_STACK, catalog, overrides=overrides)
 
 
 def _key_and_value(text: str) -> tuple[str, str]:
