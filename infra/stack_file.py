@@ -16,6 +16,8 @@ __all__ = ["PROJECT", "StackFile", "read_stack_file", "stack_file_path"]
 
 PROJECT = "seekstack"
 NAMESPACES = (PROJECT, "aws", "kubernetes", "pulumi")
+MOST_LEVELS = 32
+MOST_VALUES = 20_000
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -66,9 +68,11 @@ class _StackReader:
         self.errors: list[ConfigurationError] = []
         self.values: dict[str, Any] = {}
         self.lines: dict[str, int] = {}
+        self.nodes = 0
 
     def read(self, text: str) -> StackFile:
         root = self._compose(text)
+        self._refuse_endless(root)
         for key, _, node in self._entries(root, "the file"):
             if key == "config":
                 self._read_config(node)
@@ -83,9 +87,30 @@ class _StackReader:
                 "SKS0107", f"is not YAML: {error.problem or error}", self.path, line,
                 "a mapping with `config:`", "mend the line; tabs and unclosed quotes are the usual causes",
             ) from None  # fmt: skip
+        except RecursionError:
+            raise _one(
+                "SKS0107", "is nested too deep", self.path, None, f"at most {MOST_LEVELS} levels", "mend the file"
+            ) from None
         except yaml.YAMLError as error:
             raise _one("SKS0107", f"is not YAML: {error}", self.path, None, "plain text", "mend the file") from None
         return root
+
+    def _refuse_endless(self, node: yaml.Node | None, depth: int = 0) -> None:
+        """A `&name` that holds `*name` has no end; aliases of aliases can name billions of values."""
+        self.nodes += 1
+        if depth > MOST_LEVELS or self.nodes > MOST_VALUES:
+            raise _one(
+                "SKS0107",
+                "holds itself through an anchor (&) and an alias (*), or more than a person writes",
+                self.path,
+                node.start_mark.line + 1 if node else None,
+                f"at most {MOST_LEVELS} levels and {MOST_VALUES:,} values",
+                "write the value out",
+            )
+        if isinstance(node, yaml.CollectionNode):
+            for child in node.value:
+                for part in child if isinstance(child, tuple) else (child,):
+                    self._refuse_endless(part, depth + 1)
 
     def _read_config(self, config: yaml.Node) -> None:
         for key, line, node in self._entries(config, "config"):
@@ -111,6 +136,8 @@ class _StackReader:
             self._refuse(
                 "SKS0107", what, node.start_mark.line + 1, f"{what} is not a mapping", "key: value lines", "mend it"
             )
+            if what != "the value":
+                raise ConfigurationErrors(self.errors)  # every key would count as missing
             return
         seen: dict[str, int] = {}
         for key_node, value_node in node.value:

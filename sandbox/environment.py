@@ -18,11 +18,12 @@ from sandbox import fake_aws, kube
 from sandbox.launchers import aws_config_file
 from sandbox.paths import SandboxHome
 
-__all__ = ["as_fish", "as_json", "as_sh", "environment"]
+__all__ = ["as_fish", "as_json", "as_sh", "dead_environment", "environment"]
 
 # Encrypts the secrets of throw-away stacks in a folder of this machine; it protects nothing and must not change.
 PASSPHRASE: Final = "seekstack-sandbox"  # noqa: S105
 NOWHERE: Final = "http://127.0.0.1:9"  # the discard port: without a fake AWS calls fail, and do not go to the real one
+NO_BACKEND: Final = "file:///dev/null/the-sandbox-did-not-come-up"  # no folder, and the error quotes it
 LOOPBACK: Final = "127.0.0.1,localhost"
 KEPT_AWS: Final = frozenset(
     {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_DEFAULT_OUTPUT", "AWS_PAGER", "AWS_CA_BUNDLE", "AWS_CLI_AUTO_PROMPT"}
@@ -32,8 +33,19 @@ HIDDEN_PULUMI: Final = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE", 
 
 def environment(home: SandboxHome, *, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """What to set over `inherited` (this process's own where not given); `{**inherited, **environment(home)}`."""
-    around = os.environ if inherited is None else inherited
-    endpoint = fake_aws.endpoint(home) or NOWHERE
+    return _variables(home, os.environ if inherited is None else inherited, fake_aws.endpoint(home) or NOWHERE)
+
+
+def dead_environment(home: SandboxHome) -> dict[str, str]:
+    """For a sandbox that did not come up: every `pulumi` and AWS call of the shell fails, and reaches nothing real.
+
+    `eval "$(…)"` of a failed command is an empty eval, which succeeds: what is typed next would run against the
+    user's own state and account.
+    """
+    return {**_variables(home, os.environ, NOWHERE), "PULUMI_BACKEND_URL": NO_BACKEND}
+
+
+def _variables(home: SandboxHome, around: Mapping[str, str], endpoint: str) -> dict[str, str]:
     return {
         **_hidden(around, endpoint),
         "PATH": _path(home, around),

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -136,11 +137,14 @@ class FakeAws:
 
 
 def serve(endpoint_file: Path) -> None:
-    """Serve on a loopback port that the system chooses until SIGTERM or SIGINT; `endpoint_file` says where."""
+    """Serve on loopback until SIGTERM or SIGINT; `endpoint_file` says where.
+
+    The port is the one of the last time where that is still free: shells that were set up then go on working.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     app = FakeAws()
     handler = type("Handler", (moto_app.MotoRequestHandler,), {"log_request": lambda *_: None})
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=handler)
+    server = make_server("127.0.0.1", _port(endpoint_file), app, threaded=True, request_handler=handler)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     threading.Thread(target=app.warm, name="warm", daemon=True).start()
@@ -164,8 +168,25 @@ def _leave(*_: object) -> None:
     raise SystemExit
 
 
+def _port(endpoint_file: Path) -> int:
+    """The port of the last time; 0, which lets the system choose, where there is none or somebody has it now."""
+    try:
+        port = int(_port_file(endpoint_file).read_text())
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, ValueError, OverflowError):
+        return 0
+    return port
+
+
+def _port_file(endpoint_file: Path) -> Path:
+    return endpoint_file.with_suffix(".port")
+
+
 def _publish(endpoint_file: Path, port: int) -> None:
     endpoint_file.parent.mkdir(parents=True, exist_ok=True)
+    _port_file(endpoint_file).write_text(str(port))
     record = {"endpoint": f"http://127.0.0.1:{port}", "port": port, "pid": os.getpid()}
     temporary = endpoint_file.with_suffix(".tmp")
     temporary.write_text(json.dumps(record))

@@ -7,9 +7,11 @@ repair: it replaces what is missing, died, or runs with other arguments, and lea
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import fcntl
 import json
+import re
+import shutil
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,7 +29,7 @@ from sandbox.kubernetes_provider.kubeconfig import load_connection
 from sandbox.kwok import NODES, node_object
 from sandbox.paths import SandboxHome
 
-__all__ = ["kubeconfig_path", "start", "status", "stop"]
+__all__ = ["kubeconfig_path", "start", "status", "stop", "telling_lines"]
 
 Progress = Callable[[str], None]
 
@@ -36,8 +38,23 @@ MAX_RESTARTS = 2
 STOP_SECONDS = 4
 """An API server whose etcd is gone does not end by itself; the data are safe in etcd's log by then."""
 POLL_SECONDS = 0.05
+MIB = 1024 * 1024
+ROOM_MIB = 192
+"""etcd allocates its write-ahead log in steps of 64 MB, the next one ahead; the rest is for logs and data."""
 LOG_TAIL_LINES = 5
+LINE_LENGTH = 400
+NO_SPACE = re.compile(r"no space left|quota exceeded", re.IGNORECASE)
+CAUSE = re.compile(
+    r"\bpanic:|fatal|^F\d{4} |no space left|quota exceeded|address already in use|permission denied", re.I
+)
+FRAME = re.compile(r"\s|goroutine \d+|created by |exit status \d+|[\w./*()\[\]{}-]+\(.*\)$")
 MANAGER = "kube-controller-manager"
+LEASES = {
+    MANAGER: (MANAGER_LEASE,),
+    "kwok": tuple(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node.name}" for node in NODES),
+}
+SERVERS = CONTROL_PLANE[:2]
+COMPONENTS = CONTROL_PLANE[2:]
 
 
 def kubeconfig_path(home: SandboxHome) -> Path:
@@ -45,25 +62,35 @@ def kubeconfig_path(home: SandboxHome) -> Path:
     return Layout(home).kubeconfig("admin")
 
 
-def start(home: SandboxHome, progress: Progress = lambda _: None, *, program: Path | None = None) -> Path:
+def start(
+    home: SandboxHome,
+    progress: Progress = lambda _: None,
+    *,
+    program: Path | None = None,
+    cancelled: threading.Event | None = None,
+) -> Path:
     """Bring the cluster up, or mend it, and return the administrator's kubeconfig once the API server is ready.
 
-    `program` is the built binary; without it, it is found in the cache or built there.
+    `program` is the built binary; without it, it is found in the cache or built there. `cancelled` ends the wait from
+    another thread; what was started by then runs until `stop`.
     """
     binary = program or ensure_program(progress)
     layout = Layout(home)
-    began, started = time.monotonic(), dt.datetime.now(dt.UTC)
+    began = time.monotonic()
     with _locked(layout):
+        _require_room(layout.folder)
         certificates = ensure_certificates(layout.certificates)
         ports = ensure_ports(layout)
         write_access(layout, certificates, ports)
-        daemons = _Daemons(layout, binary, ports)
-        changed = [name for name in CONTROL_PLANE if daemons.ensure(name)]
+        daemons = _Daemons(layout, binary, ports, cancelled or threading.Event())
+        changed = daemons.begin(SERVERS)
         api = Api(load_connection(str(layout.kubeconfig("admin"))))
         with contextlib.closing(api):
             daemons.wait_until(lambda: _serves(api))
-            if MANAGER in changed:
-                _end_lease_of_predecessor(api, before=started)
+            # The API server is ready once it knows the roles of its own components. One that asks before is refused,
+            # and asks again after up to half a minute.
+            daemons.before_start = lambda name: _forget_leases(api, name)
+            changed += daemons.begin(COMPONENTS)
             daemons.wait_until(lambda: _has_controllers(api))
             _register_nodes(layout, api)
     if changed:
@@ -76,9 +103,9 @@ def stop(home: SandboxHome) -> None:
     layout = Layout(home)
     if not layout.folder.exists():
         return
-    with _locked(layout):
-        for name in reversed(CONTROL_PLANE):
-            processes.stop(layout.pid_file(name), timeout_seconds=STOP_SECONDS)
+    with _locked(layout), contextlib.ExitStack() as stops:
+        for name in CONTROL_PLANE:  # the last one goes first, and a stop that fails does not spare the others
+            stops.callback(processes.stop, layout.pid_file(name), timeout_seconds=STOP_SECONDS)
 
 
 def status(home: SandboxHome) -> dict[str, bool]:
@@ -103,7 +130,16 @@ class _Daemons:
     layout: Layout
     binary: Path
     ports: Ports
+    cancelled: threading.Event
+    begun: list[str] = field(default_factory=list)
+    before_start: Callable[[str], None] = lambda _: None
+    log_starts: dict[str, int] = field(default_factory=dict)
     restarts: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, names: tuple[str, ...]) -> list[str]:
+        """Start those of `names` that do not run; returns them. From now on `wait_until` looks after all of them."""
+        self.begun += names
+        return [name for name in names if self.ensure(name)]
 
     def ensure(self, name: str) -> bool:
         """Start `name` unless it runs with exactly these arguments; True where it was started."""
@@ -113,7 +149,10 @@ class _Daemons:
             if json.loads(pid_file.read_text())["argv"] == argv:
                 return False
             processes.stop(pid_file)
-        processes.spawn(argv, pid_file=pid_file, log_file=self.layout.log_file(name))
+        self.before_start(name)
+        log = self.layout.log_file(name)
+        self.log_starts.setdefault(name, log.stat().st_size if log.exists() else 0)
+        processes.spawn(argv, pid_file=pid_file, log_file=log)
         return True
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -123,16 +162,18 @@ class _Daemons:
         """
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while not condition():
-            for name in CONTROL_PLANE:
+            if self.cancelled.is_set():
+                raise ToolError("the start of the cluster was cancelled", code="SKS0731", fix="start it again")
+            for name in self.begun:
                 if self.ensure(name):
                     self.restarts[name] += 1
                 if self.restarts[name] > MAX_RESTARTS:
-                    raise _died(self.layout, name)
+                    raise _died(self.layout, name, self.log_starts.get(name, 0))
             if time.monotonic() > deadline:
                 raise ToolError(
                     f"the Kubernetes API server was not ready after {READY_TIMEOUT_SECONDS} s",
                     code="SKS0731",
-                    fix=f"read {self.layout.log_file('kube-apiserver')}; `seekstack sandbox stop`, then start again",
+                    fix=f"read {self.layout.log_file('kube-apiserver')}; `seekstack sandbox down`, then start it again",
                 )
             time.sleep(POLL_SECONDS)
 
@@ -154,26 +195,46 @@ def _has_controllers(api: Api) -> bool:
         return False
 
 
-def _end_lease_of_predecessor(api: Api, *, before: dt.datetime) -> None:
-    """A controller manager that was stopped leaves its lease behind, and the next one would wait for it to run out."""
-    with contextlib.suppress(ApiError, KeyError, ValueError, UnreachableError):
-        lease = api.get(MANAGER_LEASE)
-        if dt.datetime.fromisoformat(lease["spec"]["renewTime"]) < before:
-            api.request(
-                "DELETE",
-                MANAGER_LEASE,
-                body={"preconditions": {"resourceVersion": lease["metadata"]["resourceVersion"]}},
-            )
+def _forget_leases(api: Api, name: str) -> None:
+    """What a stopped predecessor holds: its successor would wait until the lease runs out (kwok: 40 s a node)."""
+    with contextlib.suppress(UnreachableError):
+        for lease in LEASES.get(name, ()):
+            with contextlib.suppress(ApiError):  # there is none
+                api.request("DELETE", lease)
 
 
-def _died(layout: Layout, name: str) -> ToolError:
+def _died(layout: Layout, name: str, log_start: int) -> ToolError:
     log = layout.log_file(name)
-    tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] if log.exists() else []
+    written = log.read_bytes()[log_start:].decode(errors="replace") if log.exists() else ""
+    full = bool(NO_SPACE.search(written))
     return ToolError(
-        f"{name} ended while the sandbox's cluster was starting:\n" + "\n".join(f"    {line}" for line in tail),
+        f"{name} ended while the sandbox's cluster was starting:\n"
+        + "\n".join(f"    {line[:LINE_LENGTH]}" for line in telling_lines(written)),
         code="SKS0730",
-        fix=f"read {log}; if its data are damaged, stop the sandbox and delete {layout.folder}",
+        value=str(log),
+        fix=f"make room on the disk of {layout.folder}, then start it again"
+        if full
+        else f"read {log}; if its data are damaged, stop the sandbox and delete {layout.folder}",
     )
+
+
+def telling_lines(log: str) -> list[str]:
+    """The lines of a Go program's log that say why it ended; without such, its last ones. Stack frames never do."""
+    lines = [line for line in log.splitlines() if line.strip() and not FRAME.match(line)]
+    causes = [line for line in lines if CAUSE.search(line)]
+    return list(dict.fromkeys(causes or lines))[-LOG_TAIL_LINES:]
+
+
+def _require_room(folder: Path) -> None:
+    free_mib = shutil.disk_usage(folder).free // MIB
+    if free_mib < ROOM_MIB:
+        raise ToolError(
+            f"the disk of {folder} has {free_mib} MiB free; the sandbox's cluster needs {ROOM_MIB} MiB",
+            code="SKS0733",
+            value=free_mib,
+            allowed=f"at least {ROOM_MIB} MiB",
+            fix="make room there, or put the sandbox elsewhere (--home, SEEKSTACK_HOME)",
+        )
 
 
 def _register_nodes(layout: Layout, api: Api) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infra.errors import ToolError
-from sandbox import fake_aws, go_build, kube
+from sandbox import fake_aws, go_build, kube, processes
 from sandbox.engine import Engine, ensure_engine, find_engine
 from sandbox.launchers import BUNDLED, PLUGINS, aws_config_file, write_launchers
 from sandbox.paths import SandboxHome, cache_root
 from sandbox.tool_cache import Progress
 
-__all__ = ["Status", "bring_up", "prune", "status", "take_down"]
+__all__ = ["Programs", "Status", "bring_up", "engine_pid_file", "prepare", "prune", "status", "take_down"]
+
+ENGINE_PREFIX = "pulumi-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +38,43 @@ class Status:
         return asdict(self)
 
 
-def bring_up(
-    home: SandboxHome, progress: Progress, *, kubernetes: bool = False, engine_path: str | Path | None = None
-) -> Engine:
-    """Engine, plugins and fake AWS, with `kubernetes` the cluster too; what runs already is used again."""
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What runs the stacks of a sandbox: the engine, and where each plugin comes from."""
+
+    engine: Engine
+    plugins: dict[str, str]
+
+    @property
+    def bundled(self) -> list[str]:
+        """Plugins of ours that stand in for the vendor's."""
+        return [name for name, origin in self.plugins.items() if origin == BUNDLED]
+
+    @property
+    def has_vendor_aws(self) -> bool:
+        """Whether the vendor's aws plugin runs, which must be told where the fake AWS is."""
+        return self.plugins["pulumi-resource-aws"] != BUNDLED
+
+
+def prepare(home: SandboxHome, progress: Progress, *, engine_path: str | Path | None = None) -> Programs:
+    """Engine and plugins in their places; nothing is started."""
     engine = ensure_engine(progress, path_override=engine_path)
     progress(f"pulumi {engine.version} ({engine.origin})")
-    plugins = write_launchers(home, engine)
-    bundled = [name for name, origin in plugins.items() if origin == BUNDLED]
-    if bundled:
-        progress(f"bundled plugins stand in for the vendor's: {', '.join(bundled)}")
+    return Programs(engine, write_launchers(home, engine))
+
+
+def bring_up(
+    home: SandboxHome, progress: Progress, *, kubernetes: bool = False, engine_path: str | Path | None = None
+) -> None:
+    """Engine, plugins and fake AWS, with `kubernetes` the cluster too; what runs already is used again."""
+    programs = prepare(home, progress, engine_path=engine_path)
+    if programs.bundled:
+        progress(f"bundled plugins stand in for the vendor's: {', '.join(programs.bundled)}")
     progress(f"fake AWS at {fake_aws.start(home)}")
-    if plugins["pulumi-resource-aws"] != BUNDLED:
+    if programs.has_vendor_aws:
         progress("the vendor's aws plugin is used; point a stack at the fake: seekstack sandbox configure -s STACK")
     if kubernetes:
         kube.start(home, progress)
-    return engine
 
 
 def status(home: SandboxHome) -> Status:
@@ -73,12 +97,24 @@ def status(home: SandboxHome) -> Status:
 
 
 def take_down(home: SandboxHome, *, purge: bool = False) -> bool:
-    """Stop every daemon; with `purge` remove all that the sandbox wrote. Returns whether the fake AWS ran."""
-    kube.stop(home)
-    ran = fake_aws.stop(home)
-    if purge:
-        _remove_all(home)
+    """Stop every process; with `purge` remove all that the sandbox wrote. Returns whether the fake AWS ran.
+
+    A stop that fails does not keep the others from being tried.
+    """
+    ran = fake_aws.endpoint(home) is not None
+    with contextlib.ExitStack() as stops:  # the last one goes first
+        if purge:
+            stops.callback(_remove_all, home)
+        stops.callback(fake_aws.stop, home)
+        stops.callback(kube.stop, home)
+        for file in home.run.glob(f"{ENGINE_PREFIX}*.pid"):
+            stops.callback(processes.stop, file)  # an engine whose demo was killed
     return ran
+
+
+def engine_pid_file(home: SandboxHome, stack: str) -> Path:
+    """Where a demo notes the engine that works on `stack`."""
+    return home.run / f"{ENGINE_PREFIX}{stack}.pid"
 
 
 def prune() -> int:

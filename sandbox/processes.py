@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["is_running", "pid_of", "spawn", "stop", "wait_until"]
+__all__ = ["is_running", "lives", "pid_of", "record", "spawn", "stop", "wait_until"]
 
 POLL_SECONDS = 0.02
 
@@ -35,10 +35,16 @@ def spawn(argv: Sequence[str], *, pid_file: Path, log_file: Path, env: Mapping[s
             env=None if env is None else dict(env),
         )
     _children[process.pid] = process
-    temporary = pid_file.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"pid": process.pid, "started": _start_time(process.pid), "argv": list(argv)}))
-    temporary.replace(pid_file)
+    record(process.pid, pid_file, argv)
     return process.pid
+
+
+def record(pid: int, pid_file: Path, argv: Sequence[str]) -> None:
+    """Write down that `pid` runs `argv`, with its start time, for `pid_of` and `stop`."""
+    pid_file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pid_file.with_name(f"{pid_file.name}.new")
+    temporary.write_text(json.dumps({"pid": pid, "started": _start_time(pid), "argv": list(argv)}))
+    temporary.replace(pid_file)
 
 
 def pid_of(pid_file: Path) -> int | None:
@@ -50,6 +56,11 @@ def pid_of(pid_file: Path) -> int | None:
         return None
     _reap(pid)
     return pid if started is not None and _start_time(pid) == started else None
+
+
+def lives(pid: int) -> bool:
+    """Whether a process of that number runs; whose it is does not matter, a zombie does not count."""
+    return _start_time(pid) is not None
 
 
 def is_running(pid_file: Path) -> bool:

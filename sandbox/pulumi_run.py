@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import ToolError
+from sandbox import processes
+from sandbox.watched import run_watched
 
 __all__ = ["Change", "Finished", "Preview", "PulumiStack"]
 
 Line = Callable[[str], None]
 SUMMARY = re.compile(r"^\s*[-+~±]*\s*(\d+) (created|updated|replaced|deleted|unchanged|changes?)\b")
-INTERRUPT_SECONDS = 60
+INTERRUPT_SECONDS = 15
 QUIET = ("same", "read", "refresh")
 STEPS_OF_A_REPLACEMENT = ("create-replacement", "delete-replaced")
 
@@ -76,12 +80,22 @@ class PulumiStack:
     folder: Path
     stack: str
     environment: Mapping[str, str]
+    pid_file: Path | None = None
+    """Names the engine while it runs: one that outlived its caller is ended by the next `initialise`."""
+    cancelled: threading.Event | None = None
+    """Ends the command that runs, from another thread."""
 
     def initialise(self) -> None:
-        """Create the stack where it is not there yet, and clear the lock of a run that was killed."""
+        """Create the stack where it is not there yet, and clear the lock of a run that was killed.
+
+        Raises ToolError where the lock belongs to an engine that is at work.
+        """
+        if self.pid_file:
+            processes.stop(self.pid_file, timeout_seconds=INTERRUPT_SECONDS)
         done = self._run(("stack", "init", self.stack, "--non-interactive"), check=False)
         if done.returncode == 0:
             return
+        self._refuse_live_lock()
         self._run(("cancel", "--yes", "--stack", self.stack), check=False)
         # A lock can outlive its stack (killed in `stack rm`): then there is one to create now.
         done = self._run(("stack", "init", self.stack, "--non-interactive"), check=False)
@@ -124,42 +138,83 @@ class PulumiStack:
         flags = ("--force",) if force else ()
         self._run(("stack", "rm", "--yes", "--preserve-config", *flags, self.stack))
 
+    def _refuse_live_lock(self) -> None:
+        """`pulumi cancel` would take the lock from an engine at work, and two would write one state."""
+        for file in self._locks():
+            lock = _read_lock(file)
+            if lock and lock.get("hostname") == socket.gethostname() and processes.lives(int(lock.get("pid", 0))):
+                raise ToolError(
+                    f"another pulumi (pid {lock['pid']}) has been at work on the stack {self.stack} since "
+                    f"{lock.get('timestamp')}",
+                    code="SKS0781",
+                    key=self.stack,
+                    value=lock["pid"],
+                    fix=f"wait until it is done, or end it (kill {lock['pid']}), then run this again",
+                )
+
+    def _locks(self) -> list[Path]:
+        """Lock files of the stack in a file backend: <state>/.pulumi/locks/…/<stack>/<id>.json."""
+        backend = self.environment.get("PULUMI_BACKEND_URL", "")
+        if not backend.startswith("file://"):
+            return []
+        return sorted((Path(backend.removeprefix("file://")) / ".pulumi" / "locks").glob(f"**/{self.stack}/*.json"))
+
     def _run(self, arguments: tuple[str, ...], *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            ("pulumi", *arguments), cwd=self.folder, env=dict(self.environment), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        lines: list[str] = []
+        errors: list[str] = []
+        done = self._call(arguments, lines.append, errors.append)
+        done.stdout, done.stderr = "\n".join(lines), "\n".join(errors)
         if check and done.returncode:
             raise _failed(arguments[0], done)
         return done
 
     def _stream(self, arguments: tuple[str, ...], on_line: Line | None) -> Finished:
         started = time.monotonic()
-        process = subprocess.Popen(
-            ("pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"),
-            cwd=self.folder, env=dict(self.environment), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
         lines: list[str] = []
-        with process:
-            try:
-                for line in process.stdout or ():
-                    lines.append(line)
-                    if on_line:
-                        on_line(line.rstrip())
-            except KeyboardInterrupt:
-                process.wait(timeout=INTERRUPT_SECONDS)  # Ctrl-C reached the engine too: let it write its state
-                raise
-        output = "".join(lines)
-        if process.returncode:
-            raise _failed(arguments[0], subprocess.CompletedProcess(process.args, process.returncode, output, ""))
-        return Finished(output, time.monotonic() - started)
+
+        def hear(line: str) -> None:
+            lines.append(line)
+            if on_line:
+                on_line(line)
+
+        done = self._call((*arguments, "--stack", self.stack, "--non-interactive", "--color", "never"), hear, None)
+        done.stdout = "\n".join(lines)
+        if done.returncode:
+            raise _failed(arguments[0], done)
+        return Finished(done.stdout, time.monotonic() - started)
+
+    def _call(
+        self, arguments: tuple[str, ...], on_line: Line, on_error_line: Line | None
+    ) -> subprocess.CompletedProcess[str]:
+        """Ctrl-C and `cancelled` let the engine write its state before it ends."""
+        status = run_watched(
+            ("pulumi", *arguments),
+            cwd=self.folder,
+            env=self.environment,
+            on_line=on_line,
+            on_error_line=on_error_line,
+            interrupt_seconds=INTERRUPT_SECONDS,
+            cancelled=self.cancelled,
+            pid_file=self.pid_file,
+        )
+        if status is None:
+            raise ToolError(f"pulumi {arguments[0]} was cancelled", code="SKS0780", fix="run it again")
+        return subprocess.CompletedProcess(arguments, status, "", "")
 
 
 def _change(step: Mapping[str, Any]) -> Change:
     old, new = step.get("oldState") or {}, step.get("newState") or {}
     paths = sorted(step.get("detailedDiff") or ()) or step.get("diffReasons") or step.get("replaceReasons") or ()
     return Change(step["op"], step["urn"], tuple(paths), old.get("inputs") or {}, new.get("inputs") or {})
+
+
+def _read_lock(file: Path) -> dict[str, Any] | None:
+    """{pid, username, hostname, timestamp} (pkg/backend/diy/lock.go); None where it went meanwhile."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _failed(command: str, done: subprocess.CompletedProcess[str]) -> ToolError:

@@ -38,18 +38,25 @@ found = re.match(r"uv (\d+)\.(\d+)\.(\d+)", sys.stdin.read())
 sys.exit(not found or tuple(map(int, found.groups())) < tuple(map(int, sys.argv[1].split("."))))' "$UV_FLOOR"
 }
 
-# pip of this Python; Debian ships Python without pip and without ensurepip, which is then a package of its own.
-run_pip() {
-  "$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip --user >/dev/null 2>&1 || fail \
-    "$python has no pip, and uv is not on PATH" \
-    "fix: install one of them (Debian, Ubuntu: apt install python3-pip; or uv: https://docs.astral.sh/uv/)"
-  "$python" -m pip "$@"
+# Prints a Python that has pip: this one, or an environment made for it in .tools/pip, since nothing is written to the
+# user's own folders. Debian ships Python without pip and without ensurepip, which are then packages of their own.
+python_with_pip() {
+  if "$python" -m pip --version >/dev/null 2>&1; then
+    printf '%s\n' "$python"
+  elif "$python" -m venv --clear .tools/pip >/dev/null 2>&1; then
+    printf '%s\n' .tools/pip/bin/python
+  else
+    fail "$python has no pip and cannot make an environment with one, and uv is not on PATH" \
+      "fix: install one of them (Debian, Ubuntu: apt install python3-pip; or uv: https://docs.astral.sh/uv/)"
+  fi
 }
 
 install_uv() {
   printf 'setup: installing uv %s into .tools/uv\n' "$UV_VERSION"
   rm -rf .tools/uv
-  run_pip install --quiet --no-input --cache-dir "$cache/pip" --target .tools/uv "uv==$UV_VERSION" || fail \
+  local pip_python
+  pip_python=$(python_with_pip)
+  "$pip_python" -m pip install --quiet --no-input --cache-dir "$cache/pip" --target .tools/uv "uv==$UV_VERSION" || fail \
     "uv $UV_VERSION could not be installed from the package index" \
     "fix: behind a proxy set HTTPS_PROXY, with an own authority SSL_CERT_FILE and PIP_CERT, with a mirror PIP_INDEX_URL; or install uv yourself: https://docs.astral.sh/uv/"
 }
@@ -65,6 +72,12 @@ find_uv() {
   fi
 }
 
+# Before anything is removed: a checkout of somebody else, or on a read-only disk, stays as it is.
+for folder in . .venv .tools "$cache"; do
+  [ ! -e "$folder" ] || [ -w "$folder" ] || fail \
+    "the folder $folder cannot be written ($(pwd -P), as $(id -un))" \
+    "fix: take a checkout of your own (git clone), or the rights to this one; the cache folder is chosen by SEEKSTACK_CACHE"
+done
 python=$(find_python)
 find_uv
 # Scripts in .venv hold its absolute path: a copied or moved checkout gets a new one.

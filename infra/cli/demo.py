@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["add_parser"]
+
+SIGNAL_EXIT = 128
+"""What a shell reports for a program ended by a signal, plus the signal's number."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,6 +31,14 @@ def run(options: argparse.Namespace) -> int:
     from infra.cli.demo_steps import Demo
     from sandbox.paths import SandboxHome
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup make demo` goes on without its terminal
+            signal.signal(number, _leave)
     home = SandboxHome(options.home.resolve()) if options.home else SandboxHome.default()
     demo = Demo(home, model=options.model, keeps=options.keep, with_kubernetes=not options.no_kubernetes)
     return demo.run()
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """As after Ctrl-C: what was started ends with us."""
+    sys.exit(SIGNAL_EXIT + number)

@@ -8,16 +8,14 @@ WORLD = "0.0.0.0/0"
 
 
 def open_the_door(endpoint: str, region: str, group_id: str) -> str:
-    """Widen the first ingress rule of a security group to the whole world, as a hurried colleague would by hand."""
-    import boto3
+    """Widen the first ingress rule of a security group to the whole world, as a hurried colleague would by hand.
 
-    ec2 = boto3.client(
-        "ec2",
-        endpoint_url=endpoint,
-        region_name=region,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",  # noqa: S106 the fake takes any
-    )
+    Credentials and profile are the environment's: the caller has put the sandbox's there.
+    """
+    import boto3
+    from botocore.config import Config
+
+    ec2 = boto3.client("ec2", endpoint_url=endpoint, region_name=region, config=Config(proxies={}))
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group_id]}])[
         "SecurityGroupRules"
     ]

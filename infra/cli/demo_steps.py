@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import shlex
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +29,9 @@ from infra.stack_file import stack_file_path
 from sandbox import fake_aws, kube, processes
 from sandbox.aws_endpoints import write_official_config
 from sandbox.demo_project import choose_model, write_project
-from sandbox.engine import ensure_engine
 from sandbox.environment import environment
 from sandbox.kube_programs import ensure_program
-from sandbox.launchers import BUNDLED, write_launchers
-from sandbox.lifecycle import take_down
+from sandbox.lifecycle import engine_pid_file, prepare, take_down
 from sandbox.paths import PROJECT_ROOT, SandboxHome
 from sandbox.pulumi_run import Change, Finished, Preview, PulumiStack
 
@@ -37,6 +40,10 @@ __all__ = ["Demo"]
 STACK, KUBERNETES_STACK = "dev", "dev-k8s"
 SMALL, LARGER = "1.5B", "7B"
 SHOWN_VALUE_LENGTH = 48
+PROGRESS_SECONDS = 10
+KUBERNETES_SECONDS = 180
+"""How long the Kubernetes half may take after the other half is done; it is done by then where all is well."""
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """The engine's sign for a value it does not know yet (sdk/go/common/resource/plugin, UnknownStringValue)."""
 DONE = re.compile(r"\b(created|updated|replaced|deleted) \(")
@@ -66,16 +73,28 @@ class Demo:
         self.started = time.monotonic()
         self.catalog = load()
         self.model = model
+        self.cancelled = threading.Event()
+        self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kubernetes")
 
     def run(self) -> int:
         """0 when every step did what it should; a failure takes everything down and is raised."""
-        settings, plan = self._configure()
-        try:
-            self._live(settings, plan)
-        except BaseException:
-            take_down(self.home)
-            raise
+        with _alone(self.home):
+            settings, plan = self._configure()
+            try:
+                self._live(settings, plan)
+            except BaseException:
+                self._stop()
+                raise
         return 0
+
+    def _stop(self) -> None:
+        """End both halves and every daemon; a second Ctrl-C must not leave half of them behind."""
+        for number in ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        self._note("stopping: the engine writes its state, then everything of the sandbox ends (seconds)")
+        self.cancelled.set()
+        self.pool.shutdown()
+        take_down(self.home)
 
     def _configure(self) -> tuple[Settings, Plan]:
         """Copy the project and read it before anything is started: a wrong model costs no build."""
@@ -86,39 +105,46 @@ class Demo:
         return settings, plan_for(settings, self.catalog)
 
     def _live(self, settings: Settings, plan: Plan) -> None:
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            stack, cluster = self._bring_up(pool, str(settings.region))
-            self._show_plan(plan)
-            outputs = self._create(stack)
-            self._preview_again(stack)
-            self._preview_other_model(stack, settings)
-            self._find_drift(stack, str(settings.region), outputs["securityGroupId"])
-            if cluster:
-                self._tell_of_kubernetes(cluster)
-            if self.keeps:
-                self._say_how_to_play()
-            else:
-                self._destroy(stack)
+        stack, cluster = self._bring_up(str(settings.region))
+        self._show_plan(plan)
+        outputs = self._create(stack)
+        self._preview_again(stack)
+        self._preview_other_model(stack, settings)
+        self._find_drift(stack, str(settings.region), outputs["securityGroupId"])
+        if cluster:
+            self._tell_of_kubernetes(cluster)
+        if self.keeps:
+            self._say_how_to_play()
+        else:
+            self._destroy(stack)
 
-    def _bring_up(self, pool: ThreadPoolExecutor, region: str) -> tuple[PulumiStack, Future[ClusterLife] | None]:
+    def _bring_up(self, region: str) -> tuple[PulumiStack, Future[ClusterLife] | None]:
         self._title("engine", "find or build the Pulumi engine")
-        engine = ensure_engine(self._note)
-        self._note(f"pulumi {engine.version} ({engine.origin})")
-        plugins = write_launchers(self.home, engine)
+        programs = prepare(self.home, self._note)
         program = ensure_program(self._note) if self.with_kubernetes else None  # not in the pool: Ctrl-C must end it
         self._title("sandbox", "a fake AWS on loopback; no account, no credentials")
         cloud_is_new = fake_aws.endpoint(self.home) is None
         endpoint = fake_aws.start(self.home)
         self._note(f"{endpoint}, everything below {_short(self.home.root)}")
-        if plugins["pulumi-resource-aws"] != BUNDLED:
+        os.environ.update(environment(self.home))  # from here on nothing of the caller's account, profile or proxy
+        if programs.has_vendor_aws:
             write_official_config(stack_file_path(self.project, STACK), endpoint, region)
-            self._note(f"the vendor's aws plugin is there and used: {plugins['pulumi-resource-aws']}")
+            self._note(f"the vendor's aws plugin is there and used: {programs.plugins['pulumi-resource-aws']}")
         # The cluster lives through its own stack meanwhile; what it did is told when its turn comes.
-        cluster = pool.submit(self._live_on_kubernetes, program) if program else None
-        stack = PulumiStack(self.project, STACK, self._environment())
+        cluster = self.pool.submit(self._live_on_kubernetes, program) if program else None
+        stack = self._stack(STACK)
         stack.initialise()
         self._clear(stack, cloud_is_new=cloud_is_new)
         return stack, cluster
+
+    def _stack(self, name: str) -> PulumiStack:
+        return PulumiStack(
+            self.project,
+            name,
+            dict(os.environ),
+            pid_file=engine_pid_file(self.home, name),
+            cancelled=self.cancelled,
+        )
 
     def _clear(self, stack: PulumiStack, *, cloud_is_new: bool) -> None:
         """Start from nothing, whatever an earlier demo was kept or killed with."""
@@ -132,8 +158,8 @@ class Demo:
             stack.destroy()
 
     def _live_on_kubernetes(self, program: Path) -> ClusterLife:
-        kubeconfig = kube.start(self.home, program=program)
-        stack = PulumiStack(self.project, KUBERNETES_STACK, self._environment())
+        kubeconfig = kube.start(self.home, program=program, cancelled=self.cancelled)
+        stack = self._stack(KUBERNETES_STACK)
         stack.initialise()
         if stack.resources():
             stack.destroy()  # an earlier demo's; the cluster keeps its data over a stop
@@ -185,13 +211,27 @@ class Demo:
 
     def _tell_of_kubernetes(self, cluster: Future[ClusterLife]) -> None:
         self._title("kubernetes", "meanwhile a real API server took the same kind of plan as manifests")
-        life = cluster.result()
+        life = self._wait_for(cluster)
         self._note(f"kube-apiserver came up, kubeconfig {_short(life.kubeconfig)}")
         for line in life.lines:
             self._engine_line(line)
         self._note(f"{_counted(life.created.counts)} in {life.created.seconds:.1f} s")
         if life.ending:
             self._note(life.ending)
+
+    def _wait_for(self, cluster: Future[ClusterLife]) -> ClusterLife:
+        """Its result; a word now and then, and an end to the wait."""
+        began = time.monotonic()
+        while not wait((cluster,), timeout=PROGRESS_SECONDS).done:
+            waited = time.monotonic() - began
+            if waited > KUBERNETES_SECONDS:
+                raise ToolError(
+                    f"the Kubernetes half was not done {waited:.0f} s after the other",
+                    code="SKS0794",
+                    fix=f"read the logs in {_short(self.home.logs)}; `make demo` again starts from nothing",
+                )
+            self._note(f"still at work, {waited:.0f} s")
+        return cluster.result()
 
     def _destroy(self, stack: PulumiStack) -> None:
         self._title("destroy", "pulumi destroy: nothing is left")
@@ -207,16 +247,14 @@ class Demo:
 
     def _say_how_to_play(self) -> None:
         self._title("keep", f"the stack stays up, {self._elapsed()} so far")
+        command = _own_command(self.home)
         for line in (
-            'eval "$(seekstack sandbox env)"',
-            f"cd {_short(self.project)}        # same program, its own copies of the stack files",
-            f"pulumi preview -s {STACK}          # or up, refresh, stack output, config set, destroy",
-            "seekstack sandbox down     # ends it",
+            f'vars="$({command("sandbox env")})" && eval "$vars" && cd {shlex.quote(_short(self.project))}',
+            f"pulumi preview -s {STACK}    # or up, refresh, stack output, config set, destroy; the folder has its own",
+            f"{'':<{len(STACK) + 18}}    # copies of the stack files",
+            f"{command('sandbox down')}    # ends it",
         ):
             self._write(f"        {line}")
-
-    def _environment(self) -> Mapping[str, str]:
-        return {**os.environ, **environment(self.home)}
 
     def _elapsed(self) -> str:
         return f"{time.monotonic() - self.started:.0f} s"
@@ -237,6 +275,35 @@ class Demo:
     def _write(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+@contextmanager
+def _alone(home: SandboxHome) -> Iterator[None]:
+    """One demo a folder: two would take each other's stack and processes. The kernel drops a killed one's lock."""
+    home.run.mkdir(parents=True, exist_ok=True)
+    with (home.run / "demo.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ToolError(
+                f"a demo runs already in {_short(home.root)} (pid {lock.read().strip() or 'unknown'})",
+                code="SKS0793",
+                value=str(home.root),
+                fix="wait for it or end it, or give this one a folder of its own: seekstack demo --home FOLDER",
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _own_command(home: SandboxHome) -> Callable[[str], str]:
+    """This very program, quoted for a shell in which it is not on PATH, with the folder where it is not the default."""
+    script = Path(sys.executable).with_name("seekstack")
+    program = shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -m infra.cli.main"
+    where = "" if home == SandboxHome.default() else f" --home {shlex.quote(str(home.root))}"
+    return lambda arguments: f"{program} {arguments}{where}"
 
 
 def _end(stack: PulumiStack) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -22,7 +23,11 @@ EXIT_INTERNAL = 255
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; never raises, except argparse's SystemExit for `--help`, `--version` and wrong flags."""
-    options = build_parser().parse_args(arguments)
+    try:
+        options = build_parser().parse_args(arguments)
+    except SystemExit as leaving:
+        sandbox.on_wrong_flags(sys.argv[1:] if arguments is None else arguments, leaving)
+        raise
     try:
         code: int = options.run(options)
         sys.stdout.flush()
@@ -31,15 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SeekstackError as error:
         return _refuse(error, as_json=getattr(options, "json", False))
     except OSError as error:
-        return _refuse(_from_system(error), as_json=getattr(options, "json", False))
+        refusal = _from_system(error)
+        return _refuse(refusal, as_json=getattr(options, "json", False)) if refusal else _bug(error)
     except KeyboardInterrupt:
         sys.stderr.write("cancelled\n")
         return EXIT_CANCELLED
     except Exception as error:  # noqa: BLE001 the last line of defence
-        sys.stderr.write(f"this is a bug in seekstack, please report it: {type(error).__name__}: {error}\n")
-        traceback.print_exc()
-        return EXIT_INTERNAL
+        return _bug(error)
     return code
+
+
+def _bug(error: Exception) -> int:
+    sys.stderr.write(f"this is a bug in seekstack, please report it: {type(error).__name__}: {error}\n")
+    traceback.print_exc()
+    return EXIT_INTERNAL
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -79,15 +89,32 @@ def _refuse(error: SeekstackError, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def _from_system(error: OSError) -> ToolError:
+ELSEWHERE = "name another place (--home, --out, SEEKSTACK_HOME, SEEKSTACK_CACHE)"
+FIXES = {
+    errno.ENOSPC: f"make room on that disk, or {ELSEWHERE}",
+    errno.EDQUOT: f"make room below your quota, or {ELSEWHERE}",
+    errno.EROFS: f"that disk is read-only: {ELSEWHERE}",
+    errno.EACCES: f"take the rights to it (ls -ld shows whose it is), or {ELSEWHERE}",
+    errno.EPERM: f"take the rights to it (ls -ld shows whose it is), or {ELSEWHERE}",
+    errno.EEXIST: f"something else of that name is there: move it away, or {ELSEWHERE}",
+    errno.ENOTDIR: f"a part of that path is no folder: move it away, or {ELSEWHERE}",
+    errno.EISDIR: f"a folder is where a file should be: move it away, or {ELSEWHERE}",
+    errno.ENOENT: "it is not there: make it (a folder above it may be missing), or name another",
+    errno.ENAMETOOLONG: f"the path is too long: {ELSEWHERE}",
+    errno.ELOOP: "links lead in a circle there: remove one of them",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n 4096)",
+    errno.ENOMEM: "memory ran out: end other programs",
+}
+"""Errors of the system that a person can mend; a broken connection or another one is not about a file."""
+
+
+def _from_system(error: OSError) -> ToolError | None:
     """A full disk, a read-only folder, a name that is no folder: the system's own words, and no traceback."""
+    fix = FIXES.get(error.errno or 0)
+    if fix is None:
+        return None
     where = f"{error.filename}: " if error.filename else ""
-    return ToolError(
-        f"{where}{error.strerror or error}",
-        code="SKS0001",
-        value=error.filename,
-        fix="make room or rights there, or name another folder (--home, --out, SEEKSTACK_HOME, SEEKSTACK_CACHE)",
-    )
+    return ToolError(f"{where}{error.strerror or error}", code="SKS0001", value=error.filename, fix=fix)
 
 
 def _reader_left() -> int:

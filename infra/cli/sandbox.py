@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +14,7 @@ from infra.cli.output import add_json_flag, write_json, write_table
 if TYPE_CHECKING:
     from sandbox.paths import SandboxHome
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "lines_of_failure", "on_wrong_flags"]
 
 EXIT_TERMINATED = 143
 BYTES_PER_MB = 1_000_000
@@ -73,12 +73,38 @@ def _up(options: argparse.Namespace, home: SandboxHome) -> None:
 
 
 def _env(options: argparse.Namespace, home: SandboxHome) -> None:
-    from sandbox.environment import as_fish, as_json, as_sh, environment
+    from sandbox.environment import as_json, environment
     from sandbox.lifecycle import bring_up
 
-    bring_up(home, _progress, kubernetes=options.kubernetes, engine_path=options.engine)
-    form = as_fish if options.fish else as_json if options.json else as_sh
+    try:
+        bring_up(home, _progress, kubernetes=options.kubernetes, engine_path=options.engine)
+    except BaseException:
+        if not options.json:
+            sys.stdout.write(lines_of_failure(home, for_fish=options.fish))
+        raise
+    form = as_json if options.json else _form(for_fish=options.fish)
     sys.stdout.write(form(environment(home)))
+
+
+def on_wrong_flags(arguments: Sequence[str], leaving: SystemExit) -> None:
+    """`eval "$(seekstack sandbox env --wrong)"`: argparse ends the program before `_env` runs."""
+    if leaving.code and list(arguments[:2]) == ["sandbox", "env"] and "--json" not in arguments:
+        from sandbox.paths import SandboxHome
+
+        sys.stdout.write(lines_of_failure(SandboxHome.default(), for_fish="--fish" in arguments))
+
+
+def lines_of_failure(home: SandboxHome, *, for_fish: bool = False) -> str:
+    """What `eval` gets when the sandbox did not come up: a shell that reaches nothing real, and a status that fails."""
+    from sandbox.environment import dead_environment
+
+    return f"{_form(for_fish=for_fish)(dead_environment(home))}false\n"
+
+
+def _form(*, for_fish: bool) -> Callable[[Mapping[str, str]], str]:
+    from sandbox.environment import as_fish, as_sh
+
+    return as_fish if for_fish else as_sh
 
 
 def _status(options: argparse.Namespace, home: SandboxHome) -> None:

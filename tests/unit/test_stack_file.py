@@ -65,8 +65,32 @@ def test_what_is_not_yaml_is_refused(tmp_path, text):
 
 @pytest.mark.parametrize(("text", "line"), [("- a\n", 1), ("config:\n  - a\n", 2), ("just text\n", 1)])
 def test_a_wrong_shape_is_refused(tmp_path, text, line):
-    (error,) = read_stack_file(write(tmp_path, text)).errors
+    (error,) = errors_of(write(tmp_path, text))
     assert (error.code, error.location.line) == ("SKS0107", line)
+
+
+LAUGHS = "\n".join(["a0: &a0 [1]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("config:\n  tags: &a\n    x: *a\n    y: *a\n", 3),
+        ("a: &a [*a]\n", 1),
+        (f"config:\n  x: {'[' * 5000}{']' * 5000}\n", 2),
+        (LAUGHS, 1),
+    ],
+    ids=["holds-itself", "list-holds-itself", "deep", "many"],
+)
+def test_what_has_no_end_is_refused(tmp_path, text, line):
+    (error,) = errors_of(write(tmp_path, text))
+    assert error.code == "SKS0107"
+    assert error.location.line is None or error.location.line >= line
+
+
+def test_an_alias_is_read_as_what_it_names(tmp_path):
+    file = read_stack_file(write(tmp_path, "config:\n  a: &n [x]\n  b: *n\n"))
+    assert file.of_namespace("seekstack") == {"a": ["x"], "b": ["x"]}
 
 
 def test_an_impossible_scalar_is_refused_with_its_line(tmp_path):

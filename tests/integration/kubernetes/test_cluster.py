@@ -75,6 +75,19 @@ def test_state_survives_stop_and_start_under_the_same_kubeconfig(home: SandboxHo
     assert kube.kubeconfig_path(home).read_text() == kubeconfig
 
 
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
+def test_a_pod_is_ready_soon_after_the_next_start(home: SandboxHome, is_killed: bool) -> None:
+    """The simulated nodes' leases of the run before would keep it waiting for 40 s, and the next `up` with it."""
+    if is_killed:
+        for pid in pids(home).values():
+            os.kill(pid or 0, signal.SIGKILL)
+    else:
+        kube.stop(home)
+    start(home)
+    with stage_on(home) as stage:
+        stage.create(DEPLOYMENT, deployment(), seconds=20)
+
+
 def test_a_second_start_leaves_everything_as_it_is(home: SandboxHome) -> None:
     before = pids(home)
     start(home)

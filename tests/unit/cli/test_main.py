@@ -174,19 +174,34 @@ def test_imports_only_what_the_command_needs(statement: str, allowed: tuple[str,
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "advice"),
     [
-        OSError(errno.ENOSPC, "No space left on device", "/full/file"),
-        PermissionError(errno.EACCES, "Permission denied", "/theirs"),
-        OSError("no answer"),
+        (OSError(errno.ENOSPC, "No space left on device", "/full/file"), "make room"),
+        (OSError(errno.ENOSPC, "No space left on device"), "make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "/theirs"), "take the rights"),
+        (OSError(errno.EROFS, "Read-only file system", "/cd"), "read-only"),
+        (FileExistsError(errno.EEXIST, "File exists", "/file"), "move it away"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/file/x"), "no folder"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/gone"), "make it"),
     ],
 )
-def test_what_the_system_refuses_is_told_without_a_traceback(
-    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_what_the_system_refuses_is_told_with_its_own_fix_and_no_traceback(
+    error: OSError, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = run_with(monkeypatch, raising(error))
     text = capsys.readouterr().err
     assert code == 1
-    assert text.startswith("SKS0001")
-    assert (error.strerror or "no answer") in text
+    assert text.startswith(f"SKS0001 {error.filename}: " if error.filename else "SKS0001 ")
+    assert str(error.strerror) in text
+    assert advice in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(errno.ECONNREFUSED, "refused"), OSError("no answer")])
+def test_a_broken_connection_is_not_blamed_on_the_disk(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(monkeypatch, raising(error)) == 255
+    text = capsys.readouterr().err
+    assert "SKS0001" not in text
+    assert "Traceback" in text

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.cli.main import main
+from infra.errors import ToolError
 from sandbox import lifecycle
 from sandbox.engine import Engine
 from sandbox.paths import SandboxHome
@@ -92,7 +96,7 @@ def test_down_warns_of_stacks_whose_resources_are_gone(
     stacks = tmp_path / "home" / "state" / ".pulumi" / "stacks" / "seekstack"
     stacks.mkdir(parents=True)
     (stacks / "dev.json").touch()
-    monkeypatch.setattr(lifecycle.fake_aws, "stop", lambda _: True)
+    monkeypatch.setattr(lifecycle.fake_aws, "endpoint", lambda _: "http://127.0.0.1:1")
     assert main(["sandbox", "down"]) == 0
     assert "`pulumi refresh` tells seekstack/dev" in capsys.readouterr().err
 
@@ -110,3 +114,54 @@ def test_a_polite_kill_ends_like_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(SystemExit) as ended:
         main(["sandbox", "up"])
     assert ended.value.code == 143
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bring_up(*_: object, **__: object) -> None:
+        raise ToolError("no engine", code="SKS0701")
+
+    monkeypatch.setattr(lifecycle, "bring_up", bring_up)
+
+
+DEAD = "file:///dev/null/the-sandbox-did-not-come-up"
+
+
+@pytest.mark.parametrize("flags", [[], ["--wrong"], ["--home"]])
+def test_a_failed_env_leaves_the_shell_with_nothing_real_in_reach(
+    failing: None, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    with contextlib.suppress(SystemExit):
+        assert main(["sandbox", "env", *flags]) == 1
+    shell = capsys.readouterr().out
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'eval "$1"; echo $?; {sys.executable} -c "{PRINT}"', "sh", shell],
+        env={"PULUMI_BACKEND_URL": "s3://real", "AWS_PROFILE": "production", "AWS_ENDPOINT_URL_EC2": "https://real"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    status, backend, profile, endpoint = done.stdout.splitlines()
+    assert (status, backend, profile, endpoint) == ("1", DEAD, "default", "http://127.0.0.1:9")
+
+
+PRINT = (
+    "import os; print(*(os.environ[n] for n in ('PULUMI_BACKEND_URL','AWS_PROFILE','AWS_ENDPOINT_URL')), sep=chr(10))"
+)
+
+
+def test_a_failed_env_for_fish_fails_in_its_own_way(failing: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sandbox", "env", "--fish"]) == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert f"set -gx PULUMI_BACKEND_URL '{DEAD}'" in lines
+    assert last == "false"
+
+
+def test_a_failed_env_as_json_is_the_error_alone(failing: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sandbox", "env", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "SKS0701"
+
+
+def test_wrong_flags_of_other_commands_print_nothing_for_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["sandbox", "up", "--wrong"], ["sandbox", "env", "--json", "--wrong"], ["plan", "--wrong"]):
+        with pytest.raises(SystemExit):
+            main(arguments)
+    assert capsys.readouterr().out == ""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.environment import as_fish, as_json, as_sh, environment
+from sandbox.environment import as_fish, as_json, as_sh, dead_environment, environment
 from sandbox.paths import SandboxHome
 
 REAL = {
@@ -52,6 +52,17 @@ def test_nothing_of_a_real_account_is_left(home: SandboxHome) -> None:
 def test_without_a_fake_aws_calls_go_nowhere(home: SandboxHome) -> None:
     found = merged(home)
     assert {found["AWS_ENDPOINT_URL"], found["AWS_ENDPOINT_URL_S3"]} == {"http://127.0.0.1:9"}
+
+
+def test_a_dead_environment_reaches_neither_a_backend_nor_a_cloud(
+    home: SandboxHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in REAL.items():
+        monkeypatch.setenv(name, text)
+    found = dead_environment(home)
+    assert found["PULUMI_BACKEND_URL"].startswith("file:///dev/null/")
+    assert {found["AWS_ENDPOINT_URL"], found["AWS_ENDPOINT_URL_S3"]} == {"http://127.0.0.1:9"}
+    assert not [name for name, text in REAL.items() if found.get(name) == text]
 
 
 def test_credentials_and_profile_are_the_sandboxs_own(home: SandboxHome) -> None:

@@ -1,0 +1,152 @@
+"""`seekstack demo` as a person runs it, and as a person stops it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sandbox import fake_aws, kube, processes
+from sandbox.engine import Engine
+from sandbox.kube_programs import ensure_program
+from sandbox.lifecycle import engine_pid_file, take_down
+from sandbox.paths import SandboxHome
+
+DEMO_SECONDS = 240
+STOP_SECONDS = 30
+HOSTILE = {
+    "AWS_PROFILE": "production",
+    "AWS_DEFAULTS_MODE": "nonsense",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "PULUMI_BACKEND_URL": "s3://real",
+}
+"""A caller's own settings, which must not matter."""
+
+
+@pytest.fixture
+def home(engine: Engine, tmp_path: Path) -> Iterator[SandboxHome]:
+    ensure_program(lambda _: None)
+    home = SandboxHome(tmp_path / "a home")
+    yield home
+    take_down(home)
+
+
+@contextmanager
+def demo(home: SandboxHome, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.cli.main", "demo", "--home", str(home.root), *flags],
+        env={**os.environ, **HOSTILE},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout
+        process.stdout.close()
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> str:
+    """Its output up to the line that matches."""
+    assert process.stdout
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if re.search(pattern, line):
+            return "".join(lines)
+    raise AssertionError(f"the demo ended before {pattern!r}:\n{''.join(lines[-30:])}")
+
+
+def rest(process: subprocess.Popen[str], seconds: float) -> str:
+    return process.communicate(timeout=seconds)[0]
+
+
+def left(home: SandboxHome) -> list[str]:
+    """Command lines of processes that name the sandbox's folder; zombies have none."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = file.read_text().replace("\0", " ")
+        except OSError:
+            continue
+        if str(home.root) in line and int(file.parent.name) != os.getpid():
+            found.append(line[:200])
+    return found
+
+
+def test_the_whole_life_whatever_the_callers_account_and_a_second_demo_is_refused(home: SandboxHome) -> None:
+    with demo(home) as first:
+        told = read_until(first, r"\[4/9\] up")
+        refused = subprocess.run(
+            [sys.executable, "-m", "infra.cli.main", "demo", "--home", str(home.root)],
+            capture_output=True, text=True, check=False, timeout=DEMO_SECONDS,
+        )  # fmt: skip
+        told += rest(first, DEMO_SECONDS)
+    assert first.returncode == 0, told[-3000:]
+    assert "0 resources and 0 processes left" in told
+    assert "becomes 0.0.0.0/0" in told
+    assert re.search(r"\bupdate +network-intranet-0 +cidrIpv4 +0\.0\.0\.0/0", told)
+    assert left(home) == []
+
+    assert refused.returncode == 1
+    assert f"(pid {first.pid})" in refused.stderr
+    assert "SKS0793" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [((signal.SIGINT, signal.SIGINT), 8), ((signal.SIGTERM,), 143), ((signal.SIGHUP,), 129)],
+    ids=["ctrl-c-twice", "sigterm", "terminal-closed"],
+)
+def test_a_demo_that_is_stopped_leaves_nothing_running(
+    home: SandboxHome, numbers: tuple[signal.Signals, ...], code: int
+) -> None:
+    with demo(home) as stopped:
+        read_until(stopped, r"aws:ec2:Vpc network-vpc created")  # the cluster is coming up beside it
+        began = time.monotonic()
+        for number in numbers:
+            os.killpg(stopped.pid, number)
+            time.sleep(0.3)
+        told = rest(stopped, STOP_SECONDS)
+    assert stopped.returncode == code, told
+    assert "stopping" in told
+    assert "Traceback" not in told
+    assert time.monotonic() - began < STOP_SECONDS
+    assert left(home) == []
+
+
+def test_after_a_kill_the_next_demo_ends_the_orphans_and_starts_from_nothing(home: SandboxHome) -> None:
+    with demo(home, "--keep") as killed:
+        read_until(killed, r"aws:ec2:Vpc network-vpc created")
+        killed.send_signal(signal.SIGKILL)
+    orphan = processes.pid_of(engine_pid_file(home, "dev"))
+    with demo(home) as second:
+        told = rest(second, DEMO_SECONDS)
+    assert second.returncode == 0, told[-3000:]
+    assert orphan is None or not processes.lives(orphan)
+    assert left(home) == []
+
+
+def test_a_kept_demo_says_how_to_go_on_and_the_lines_work(home: SandboxHome) -> None:
+    with demo(home, "--keep", "--no-kubernetes") as kept:
+        told = rest(kept, DEMO_SECONDS)
+    assert kept.returncode == 0, told[-3000:]
+    lines = [line.strip() for line in told.partition("keep ")[2].splitlines()[1:]]
+    script = "\n".join(["set -eu", *lines, "echo went well"])
+    done = subprocess.run(["bash", "-c", script], env={"PATH": os.environ["PATH"], "HOME": str(home.root)},
+                          capture_output=True, text=True, check=False, timeout=DEMO_SECONDS)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "unchanged" in done.stdout
+    assert "went well" in done.stdout
+    assert fake_aws.endpoint(home) is None
+    assert not any(kube.status(home).values())
