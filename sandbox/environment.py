@@ -2,8 +2,8 @@
 
     eval "$(seekstack sandbox env)"
 
-An empty value means: the user's variable must not be seen. In a shell it is unset; in a merged environment it stays
-empty, which the SDKs of AWS and Pulumi take as unset.
+An empty value means: the user's variable must not be seen. In a shell it is unset, and `merged` leaves it out: some
+readers refuse an empty one (AWS_DEFAULTS_MODE).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sandbox import fake_aws, kube
 from sandbox.launchers import aws_config_file
 from sandbox.paths import SandboxHome
 
-__all__ = ["as_fish", "as_json", "as_sh", "dead_environment", "environment"]
+__all__ = ["as_fish", "as_json", "as_sh", "dead_environment", "environment", "merged"]
 
 # Encrypts the secrets of throw-away stacks in a folder of this machine; it protects nothing and must not change.
 PASSPHRASE: Final = "seekstack-sandbox"  # noqa: S105
@@ -32,8 +32,14 @@ HIDDEN_PULUMI: Final = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE", 
 
 
 def environment(home: SandboxHome, *, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What to set over `inherited` (this process's own where not given); `{**inherited, **environment(home)}`."""
+    """What to set over `inherited` (this process's own where not given); see `merged`."""
     return _variables(home, os.environ if inherited is None else inherited, fake_aws.endpoint(home) or NOWHERE)
+
+
+def merged(home: SandboxHome) -> dict[str, str]:
+    """The whole environment for a program that runs in the sandbox, from this process's own."""
+    own = environment(home)
+    return {name: text for name, text in {**os.environ, **own}.items() if text or name not in own}
 
 
 def dead_environment(home: SandboxHome) -> dict[str, str]:

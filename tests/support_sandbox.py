@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,8 @@ from pathlib import Path
 
 from sandbox import fake_aws
 from sandbox.demo_project import write_project
-from sandbox.engine import ensure_engine
-from sandbox.environment import environment
-from sandbox.launchers import write_launchers
+from sandbox.environment import merged
+from sandbox.lifecycle import prepare
 from sandbox.paths import PROJECT_ROOT, SandboxHome
 from sandbox.pulumi_run import PulumiStack
 
@@ -30,7 +28,7 @@ class Sandbox:
 
     def stack(self, name: str) -> PulumiStack:
         """The stack `name`, created where it is not there yet."""
-        found = PulumiStack(self.project, name, {**os.environ, **environment(self.home)})
+        found = PulumiStack(self.project, name, merged(self.home))
         found.initialise()
         return found
 
@@ -55,7 +53,7 @@ class Sandbox:
 def sandbox_at(root: Path) -> Iterator[Sandbox]:
     """Bring a sandbox up below `root`, and stop everything of it at the end."""
     home = SandboxHome(root)
-    write_launchers(home, ensure_engine(lambda _: None))
+    prepare(home, lambda _: None)
     try:
         yield Sandbox(home, fake_aws.start(home), write_project(PROJECT_ROOT, root / "project"))
     finally:

@@ -29,7 +29,7 @@ from infra.stack_file import stack_file_path
 from sandbox import fake_aws, kube, processes
 from sandbox.aws_endpoints import write_official_config
 from sandbox.demo_project import choose_model, write_project
-from sandbox.environment import environment
+from sandbox.environment import merged
 from sandbox.kube_programs import ensure_program
 from sandbox.lifecycle import engine_pid_file, prepare, take_down
 from sandbox.paths import PROJECT_ROOT, SandboxHome
@@ -73,6 +73,7 @@ class Demo:
         self.started = time.monotonic()
         self.catalog = load()
         self.model = model
+        self.environment: Mapping[str, str] = {}
         self.cancelled = threading.Event()
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kubernetes")
 
@@ -126,7 +127,7 @@ class Demo:
         cloud_is_new = fake_aws.endpoint(self.home) is None
         endpoint = fake_aws.start(self.home)
         self._note(f"{endpoint}, everything below {_short(self.home.root)}")
-        os.environ.update(environment(self.home))  # from here on nothing of the caller's account, profile or proxy
+        self.environment = merged(self.home)
         if programs.has_vendor_aws:
             write_official_config(stack_file_path(self.project, STACK), endpoint, region)
             self._note(f"the vendor's aws plugin is there and used: {programs.plugins['pulumi-resource-aws']}")
@@ -141,7 +142,7 @@ class Demo:
         return PulumiStack(
             self.project,
             name,
-            dict(os.environ),
+            self.environment,
             pid_file=engine_pid_file(self.home, name),
             cancelled=self.cancelled,
         )
@@ -201,8 +202,7 @@ class Demo:
 
     def _find_drift(self, stack: PulumiStack, region: str, group_id: str) -> None:
         self._title("drift", "somebody opens the door behind Pulumi's back")
-        endpoint = fake_aws.endpoint(self.home) or ""
-        self._note(open_the_door(endpoint, region, group_id))
+        self._note(open_the_door(self.environment, region, group_id))
         found = stack.preview("--refresh")
         if not found.changes:
             raise ToolError("drift was made but not found", code="SKS0791", fix="report this as a bug")

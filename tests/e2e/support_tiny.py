@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.environment import environment
+from sandbox.environment import merged
 from sandbox.paths import SandboxHome
 
 PREAMBLE = """\
@@ -36,7 +35,7 @@ class TinyProject:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **environment(self.home)}
+        return merged(self.home)
 
     def write(self, program: str, *, options: str = "", **siblings: str) -> None:
         """The program after the preamble (which has class Part and `config`), and modules beside it."""

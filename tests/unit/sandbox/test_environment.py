@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox import environment as environment_module
 from sandbox.environment import as_fish, as_json, as_sh, dead_environment, environment
 from sandbox.paths import SandboxHome
 
@@ -47,6 +48,16 @@ def merged(home: SandboxHome, **over: str) -> dict[str, str]:
 def test_nothing_of_a_real_account_is_left(home: SandboxHome) -> None:
     left = {name: text for name, text in merged(home).items() if text and text == REAL.get(name)}
     assert left == {"AWS_REGION": "eu-central-1"}
+
+
+def test_a_program_gets_no_empty_variable_of_ours(home: SandboxHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore refuses an empty AWS_DEFAULTS_MODE."""
+    for name, text in {**REAL, "AWS_DEFAULTS_MODE": "standard", "UNRELATED": ""}.items():
+        monkeypatch.setenv(name, text)
+    found = environment_module.merged(home)
+    assert not {name for name in found if name.startswith(("AWS_", "PULUMI_")) and not found[name]}
+    assert "AWS_DEFAULTS_MODE" not in found
+    assert found["UNRELATED"] == ""
 
 
 def test_without_a_fake_aws_calls_go_nowhere(home: SandboxHome) -> None:
