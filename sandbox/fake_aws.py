@@ -25,6 +25,7 @@ from typing import Any
 from infra.errors import ToolError
 from sandbox import processes
 from sandbox.paths import PROJECT_ROOT, SandboxHome
+from sandbox.room import STATE_MIB, require_room
 
 __all__ = ["derived", "endpoint", "existing", "main", "not_modelled", "reset", "start", "stop"]
 
@@ -39,6 +40,7 @@ def start(home: SandboxHome) -> str:
         running = endpoint(home)
         if running is not None:
             return running
+        require_room(home.run, STATE_MIB, "a sandbox")
         _endpoint_file(home).unlink(missing_ok=True)
         log_file = home.logs / "fake-aws.log"
         argv = [sys.executable, "-m", "sandbox.fake_aws", "--home", str(home.root)]

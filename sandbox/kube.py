@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import json
 import re
-import shutil
 import threading
 import time
 from collections import Counter
@@ -28,6 +27,7 @@ from sandbox.kubernetes_provider.cluster import MANAGER_LEASE, Cluster
 from sandbox.kubernetes_provider.kubeconfig import load_connection
 from sandbox.kwok import NODES, node_object
 from sandbox.paths import SandboxHome
+from sandbox.room import CLUSTER_MIB, require_room
 
 __all__ = ["kubeconfig_path", "start", "status", "stop", "telling_lines"]
 
@@ -38,9 +38,6 @@ MAX_RESTARTS = 2
 STOP_SECONDS = 4
 """An API server whose etcd is gone does not end by itself; the data are safe in etcd's log by then."""
 POLL_SECONDS = 0.05
-MIB = 1024 * 1024
-ROOM_MIB = 192
-"""etcd allocates its write-ahead log in steps of 64 MB, the next one ahead; the rest is for logs and data."""
 LOG_TAIL_LINES = 5
 LINE_LENGTH = 400
 NO_SPACE = re.compile(r"no space left|quota exceeded", re.IGNORECASE)
@@ -78,7 +75,7 @@ def start(
     layout = Layout(home)
     began = time.monotonic()
     with _locked(layout):
-        _require_room(layout.folder)
+        require_room(layout.folder, CLUSTER_MIB, "the sandbox's cluster")
         certificates = ensure_certificates(layout.certificates)
         ports = ensure_ports(layout)
         write_access(layout, certificates, ports)
@@ -223,18 +220,6 @@ def telling_lines(log: str) -> list[str]:
     lines = [line for line in log.splitlines() if line.strip() and not FRAME.match(line)]
     causes = [line for line in lines if CAUSE.search(line)]
     return list(dict.fromkeys(causes or lines))[-LOG_TAIL_LINES:]
-
-
-def _require_room(folder: Path) -> None:
-    free_mib = shutil.disk_usage(folder).free // MIB
-    if free_mib < ROOM_MIB:
-        raise ToolError(
-            f"the disk of {folder} has {free_mib} MiB free; the sandbox's cluster needs {ROOM_MIB} MiB",
-            code="SKS0733",
-            value=free_mib,
-            allowed=f"at least {ROOM_MIB} MiB",
-            fix="make room there, or put the sandbox elsewhere (--home, SEEKSTACK_HOME)",
-        )
 
 
 def _register_nodes(layout: Layout, api: Api) -> None:

@@ -34,6 +34,7 @@ from sandbox.kube_programs import ensure_program
 from sandbox.lifecycle import engine_pid_file, prepare, take_down
 from sandbox.paths import PROJECT_ROOT, SandboxHome
 from sandbox.pulumi_run import Change, Finished, Preview, PulumiStack
+from sandbox.room import CLUSTER_MIB, STATE_MIB, require_room
 
 __all__ = ["Demo"]
 
@@ -80,6 +81,7 @@ class Demo:
     def run(self) -> int:
         """0 when every step did what it should; a failure takes everything down and is raised."""
         with _alone(self.home):
+            require_room(self.home.run, CLUSTER_MIB if self.with_kubernetes else STATE_MIB, "the demo")
             settings, plan = self._configure()
             try:
                 self._live(settings, plan)

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.cli.demo_steps import Demo
+from infra.errors import ToolError
 from sandbox import fake_aws, kube, processes
 from sandbox.engine import Engine
 from sandbox.kube_programs import ensure_program
 from sandbox.lifecycle import engine_pid_file, take_down
-from sandbox.paths import SandboxHome
+from sandbox.paths import SandboxHome, cache_root
 
 DEMO_SECONDS = 240
 STOP_SECONDS = 30
@@ -137,14 +139,23 @@ def test_after_a_kill_the_next_demo_ends_the_orphans_and_starts_from_nothing(hom
     assert left(home) == []
 
 
+def test_a_disk_without_room_is_refused_at_once(home: SandboxHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.cli.demo_steps.CLUSTER_MIB", 1 << 40)
+    with pytest.raises(ToolError, match="MiB free"):
+        Demo(home, model=None, keeps=False, with_kubernetes=True).run()
+    assert left(home) == []
+
+
 def test_a_kept_demo_says_how_to_go_on_and_the_lines_work(home: SandboxHome) -> None:
     with demo(home, "--keep", "--no-kubernetes") as kept:
         told = rest(kept, DEMO_SECONDS)
     assert kept.returncode == 0, told[-3000:]
     lines = [line.strip() for line in told.partition("keep ")[2].splitlines()[1:]]
     script = "\n".join(["set -eu", *lines, "echo went well"])
-    done = subprocess.run(["bash", "-c", script], env={"PATH": os.environ["PATH"], "HOME": str(home.root)},
-                          capture_output=True, text=True, check=False, timeout=DEMO_SECONDS)  # fmt: skip
+    bare = {"PATH": os.environ["PATH"], "HOME": str(home.root), "SEEKSTACK_CACHE": str(cache_root())}
+    done = subprocess.run(
+        ["bash", "-c", script], env=bare, capture_output=True, text=True, check=False, timeout=DEMO_SECONDS
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "unchanged" in done.stdout
     assert "went well" in done.stdout

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +123,24 @@ def test_starts_afresh_after_a_kill_that_left_stale_files(home: SandboxHome) -> 
     assert fake_aws.existing(second) == {}
     assert second == fake_aws.endpoint(home)
     del first
+
+
+def test_the_next_start_has_the_same_port_for_shells_that_know_it(home: SandboxHome) -> None:
+    first = fake_aws.start(home)
+    fake_aws.stop(home)
+    assert fake_aws.start(home) == first
+
+
+def test_a_port_that_somebody_else_has_now_is_replaced(home: SandboxHome) -> None:
+    first = fake_aws.start(home)
+    fake_aws.stop(home)
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind(("127.0.0.1", urlsplit(first).port or 0))
+        squatter.listen()
+        second = fake_aws.start(home)
+    assert second != first
+    assert fake_aws.existing(second) == {}
 
 
 def test_starts_at_the_same_time_share_one_process(home: SandboxHome) -> None:

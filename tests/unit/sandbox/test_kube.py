@@ -37,7 +37,7 @@ def test_without_a_cause_the_last_lines_are_shown() -> None:
 
 
 def test_a_disk_without_room_is_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube, "ROOM_MIB", 1 << 40)
+    monkeypatch.setattr(kube, "CLUSTER_MIB", 1 << 40)
     home = SandboxHome(tmp_path)
     with pytest.raises(ToolError, match="MiB free") as caught:
         kube.start(home, program=tmp_path / "never-run")
