@@ -1,9 +1,9 @@
 """What the bundled `aws` and `kubernetes` plugins share: a gRPC server the engine can use, and plain Python values.
 
-`pulumi.provider.experimental` carries the protocol. Four things it lacks are added here:
+`pulumi.provider.experimental` carries the protocol. Five things it lacks are added here:
 the old *inputs* in Diff and Update (a provider cannot see a removed input without them), errors without our stack
-frames, a partly created resource that the engine keeps (`ErrorResourceInitFailed`), and a watch on the parent:
-a plugin whose engine was killed leaves by itself.
+frames, a partly created resource that the engine keeps (`ErrorResourceInitFailed`), a Read that can say "does not
+exist", and a watch on the parent: a plugin whose engine was killed leaves by itself.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ __all__ = [
 ]
 
 PARENT_POLL_SECONDS = 0.5
+NO_SCHEMA = (
+    "the sandbox's bundled plugins have no package schema to write code from. What `pulumi import` names above as "
+    "imported is in the stack's state all the same: declare it in the program by hand. Without this error: "
+    "`pulumi import --generate-code=false TYPE NAME ID`"
+)
 UNKNOWN_MARKERS = frozenset(
     # sdk/go/common/resource/plugin/rpc.go: bool, number, string, array, asset, archive, object. The vendor's Python
     # decoder leaves them as the strings they are on the wire.
@@ -219,9 +224,17 @@ class PluginServicer(ProviderServicer):
     Configure = _clean(ProviderServicer.Configure)
     Check = _clean(ProviderServicer.Check)
     Create = _clean(ProviderServicer.Create)
-    Read = _clean(ProviderServicer.Read)
     Delete = _clean(ProviderServicer.Delete)
     Invoke = _clean(ProviderServicer.Invoke)
+
+    @_clean
+    async def Read(self, request: Any, context: Any) -> Any:  # noqa: N802 a gRPC method
+        """What does not exist has no properties at all: an empty map is an empty resource to the engine."""
+        response = await ProviderServicer.Read(self, request, context)
+        return response if response.id else provider_pb2.ReadResponse()
+
+    async def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 a gRPC method
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, NO_SCHEMA)
 
     @_clean
     async def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 a gRPC method

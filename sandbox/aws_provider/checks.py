@@ -43,10 +43,9 @@ def check(
     inputs |= {key: described.defaults[key] for key in chosen}
     if described.tags is not None and default_tags and not isinstance(inputs.get("tags"), Unknown):
         inputs["tags"] = {**default_tags, **inputs.get("tags", {})}
-    prefix = f"{described.autoname}Prefix"
     if described.autoname and described.autoname not in inputs:
         chosen.append(described.autoname)
-        inputs[described.autoname] = _generated_name(described, name, inputs.get(prefix), old, seed)
+        inputs[described.autoname] = _chosen_name(described, described.autoname, name, inputs, old, seed)
     failures = list(_failures(described, schema, inputs))
     inputs[DEFAULTS_KEY] = sorted(chosen)
     return inputs, failures
@@ -57,13 +56,18 @@ def is_generated(name: str, inputs: Mapping[str, Any]) -> bool:
     return name in (inputs.get(DEFAULTS_KEY) or ())
 
 
-def _generated_name(described: Type, name: str, prefix: Any, old: Mapping[str, Any], seed: bytes) -> Any:
-    """`<logical name>-<7 hex>`, kept from the last deployment where there was one; a given prefix takes its place."""
-    kept = old.get(described.autoname or "")
+def _chosen_name(
+    described: Type, autoname: str, name: str, inputs: Mapping[str, Any], old: Mapping[str, Any], seed: bytes
+) -> Any:
+    """`<logical name>-<7 hex>`; a given prefix takes the place of the logical name.
+
+    Kept from the last deployment while the prefix stays: under an alias the logical name is another, the resource not.
+    """
+    prefix = inputs.get(f"{autoname}Prefix")
     if isinstance(prefix, Unknown):
         return prefix
-    if kept and is_generated(described.autoname or "", old) and str(kept).startswith(prefix or f"{name}-"):
-        return kept
+    if is_generated(autoname, old) and old.get(f"{autoname}Prefix") == prefix:
+        return old[autoname]
     suffix = hashlib.sha256(seed + name.encode()).hexdigest()[:NAME_HEX_DIGITS]
     stem = prefix if prefix else f"{name}-"
     return stem[: described.autoname_length - NAME_HEX_DIGITS] + suffix

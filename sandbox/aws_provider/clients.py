@@ -178,10 +178,14 @@ class Clients:
         return self._account
 
     def check_account(self) -> None:
-        """Honour allowedAccountIds and forbiddenAccountIds as the official plugin does."""
+        """Honour allowedAccountIds and forbiddenAccountIds as the official plugin does.
+
+        The account is asked for in any case, so that a fake that does not answer is told before the first resource.
+        """
         allowed, forbidden = self.configuration.allowed_account_ids, self.configuration.forbidden_account_ids
-        if (allowed and self.account not in allowed) or self.account in forbidden:
-            raise PluginError(f"aws: AWS Account ID not allowed: {self.account}")
+        account = self.account
+        if (allowed and account not in allowed) or account in forbidden:
+            raise PluginError(f"aws: AWS Account ID not allowed: {account}")
 
     def partition(self, region: str) -> tuple[str, str]:
         """(partition, DNS suffix) of a region, from its name as AWS builds them."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from sandbox.aws_provider.convert import UnknownMemberError, folded
 from sandbox.aws_provider.description import Type
 from sandbox.plugin import PluginError
 
-__all__ = ["NOT_MODELLED", "code_of", "explain", "gap", "is_not_found", "unsupported_type"]
+__all__ = ["NOT_MODELLED", "code_of", "explain", "gap", "is_not_found", "no_answer", "silence", "unsupported_type"]
 
 NOT_MODELLED: Final = "NotModelledBySandbox"
 NOT_FOUND_ENDINGS: Final = (".NotFound", "NotFoundException", "ResourceNotFoundException", "NoSuchEntity")
+# botocore's two roots of "no answer came back"; by name, because this module is loaded before botocore is needed.
+TRANSPORT_ERRORS: Final = ("HTTPClientError", "ConnectionError")
+READING: Final = ("importing", "reading")
 SHORTEST_TELLING_VALUE: Final = 4  # "tcp" or "1" in a message does not tell which property is meant
 
 
@@ -46,6 +50,23 @@ def gap(error: BaseException, service: str, operation: str) -> str | None:
     return text if page or nameless else None
 
 
+def no_answer(error: BaseException) -> str | None:
+    """`silence` where the call failed for want of an answer; None where there was one."""
+    if not any(cls.__name__ in TRANSPORT_ERRORS for cls in type(error).__mro__):
+        return None
+    return silence(str(getattr(error, "kwargs", {}).get("endpoint_url") or ""), error)
+
+
+def silence(url: str, error: BaseException) -> str:
+    """What did not answer, and the fix, in one line."""
+    parts = urlsplit(url)
+    place = f" at {parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    return (
+        f"the fake AWS{place} does not answer ({type(error).__name__}). Start it again: "
+        'eval "$(seekstack sandbox env)"; what it held is lost, `pulumi refresh` tells the stack'
+    )
+
+
 def explain(
     error: BaseException, *, action: str, urn: str, service: str, operation: str, inputs: Mapping[str, Any]
 ) -> PluginError:
@@ -59,8 +80,14 @@ def explain(
         return PluginError(
             f"{action} {urn}: the bundled sandbox plugin does not support this input here (property {error.path})"
         )
-    if type(error).__name__ in ("EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError"):
-        return PluginError(f"{action} {urn}: {error}. Is the fake AWS running? Start it with: seekstack sandbox up")
+    unanswered = no_answer(error)
+    if unanswered is not None:
+        return PluginError(f"{action} {urn}: {unanswered}")
+    if action in READING and type(error) in (ValueError, IndexError):  # an id that cannot be taken apart
+        return PluginError(
+            f"{action} {urn}: the id does not have the form that this type is imported by; it is at the end of the "
+            "type's page in https://www.pulumi.com/registry/packages/aws/api-docs/"
+        )
     code = code_of(error) or type(error).__name__
     message = _message(error)
     where = culprit(message, inputs)

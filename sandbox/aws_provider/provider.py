@@ -15,15 +15,15 @@ from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from sandbox.aws_provider import checks, diff, recovery, schema, state
-from sandbox.aws_provider.checkpoint import UnreadableError
 from sandbox.aws_provider.clients import Clients, parse_configuration
 from sandbox.aws_provider.description import Type
-from sandbox.aws_provider.errors import unsupported_type
+from sandbox.aws_provider.errors import no_answer, unsupported_type
 from sandbox.aws_provider.invokes import INVOKES
 from sandbox.aws_provider.invokes import invoke as look_up
 from sandbox.aws_provider.journal import Journal
 from sandbox.aws_provider.lifecycle import Lifecycle
 from sandbox.aws_provider.types import TYPES
+from sandbox.checkpoint import UnreadableError
 from sandbox.paths import SandboxHome
 from sandbox.plugin import DiffRequest, PluginError, UpdateRequest, plain_map, value_map
 
@@ -230,7 +230,14 @@ class AwsProvider(protocol.Provider):
             sys.stderr.write(f"{line}\n")  # the engine shows a plugin's stderr
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        """Run what calls AWS; a fake that does not answer is told in one line, wherever the call came from."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        except Exception as error:
+            unanswered = no_answer(error)
+            if unanswered is not None:
+                raise PluginError(f"aws: {unanswered}") from error
+            raise
 
 
 def _without_internal(inputs: Mapping[str, Any]) -> dict[str, Any]:

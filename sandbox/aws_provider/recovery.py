@@ -15,12 +15,13 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from sandbox.aws_provider.checkpoint import UnreadableError, recorded_ids
 from sandbox.aws_provider.clients import READ_SECONDS, TOKEN_HEADER, Clients
 from sandbox.aws_provider.description import Type
 from sandbox.aws_provider.document import Document
+from sandbox.aws_provider.errors import silence
 from sandbox.aws_provider.journal import Intent, Journal
 from sandbox.aws_provider.lifecycle import Lifecycle
+from sandbox.checkpoint import UnreadableError, recorded_ids
 from sandbox.plugin import PluginError
 
 __all__ = ["recover", "replayed", "settle_recorded"]
@@ -123,8 +124,8 @@ def replayed(intent: Intent, described: Type, clients: Clients) -> dict[str, Any
         connection.request("POST", "/", b"", {TOKEN_HEADER: intent.token, "X-Seekstack-Replay": "only"})
         answer = connection.getresponse()
         body = answer.read()
-    except OSError as error:
-        raise PluginError(f"cleaning up after an interrupted run: {url.geturl()} does not answer: {error}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise PluginError(f"cleaning up after an interrupted run: {silence(url.geturl(), error)}") from error
     finally:
         connection.close()
     if answer.status >= 300:

@@ -111,8 +111,8 @@ def _decode(data: bytes) -> Object:
 def _unreachable(server: str, error: Exception) -> str:
     cause = getattr(error, "reason", None) or error
     return (
-        f"no API server answers at {server} ({type(cause).__name__}). "
-        "Start the sandbox's with `seekstack sandbox start`; its log is logs/kube-apiserver.log in the sandbox's folder"
+        f"no API server answers at {server} ({type(cause).__name__}). Start the sandbox's again: "
+        'eval "$(seekstack sandbox env --kubernetes)"; its log is logs/kube-apiserver.log in the sandbox\'s folder'
     )
 
 

@@ -19,7 +19,7 @@ __all__ = ["Connection", "KubeconfigError", "load_connection"]
 OFFICIAL_PLUGIN = "pulumi plugin install resource kubernetes 4.34.2"
 NO_KUBECONFIG = (
     "no kubeconfig: set the provider's `kubeconfig`, or $KUBECONFIG; "
-    'the sandbox has one: `seekstack sandbox start`, then `eval "$(seekstack sandbox env)"`'
+    'the sandbox has one: eval "$(seekstack sandbox env --kubernetes)"'
 )
 
 

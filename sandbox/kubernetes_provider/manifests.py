@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sandbox.kubernetes_provider.client import Object
 from sandbox.plugin import Secret
 
 __all__ = [
+    "NO_STATE",
     "annotation_map",
     "auto_name",
     "body",
     "field_manager",
     "format_id",
+    "free_auto_name",
     "is_autonamed",
     "next_auto_name",
     "outputs",
     "parse_id",
     "parse_token",
     "secret_fields",
+    "token_of",
     "unsupported_reason",
     "without_nulls",
 ]
 
 AUTONAMED = "pulumi.com/autonamed"
 FIELD_MANAGER = "pulumi.com/patchFieldManager"
+FIELD_MANAGER_OUTPUT = "__fieldManager"
+NO_STATE: Mapping[str, Any] = MappingProxyType({})
 SUFFIX_LENGTH = 8
 NAME_LIMIT = 63
 """Names of most kinds end up in a label value or a DNS label, which is shorter than the 253 of an object name."""
 MAX_GENERATIONS = 1000
 COMPONENT_PACKAGES = ("helm.sh/", "kustomize/", "yaml/", "yaml:", "kustomize:", "helm:")
 UNMANAGED_METADATA = ("managedFields",)
+
+
+def token_of(urn: str) -> str:
+    """The type; a URN names the types of all parents before it."""
+    return urn.split("::")[-2].rpartition("$")[2]
 
 
 def parse_token(token: str) -> tuple[str, str]:
@@ -56,9 +67,12 @@ def unsupported_reason(token: str) -> str | None:
     return None
 
 
-def field_manager(urn: str, inputs: Mapping[str, Any]) -> str:
-    """The name our fields carry. One a URN and always the same, so a killed run finds what it had created."""
-    chosen = annotation_map(inputs).get(FIELD_MANAGER)
+def field_manager(urn: str, inputs: Mapping[str, Any], state: Mapping[str, Any] = NO_STATE) -> str:
+    """The name our fields carry. One a URN and always the same, so a killed run finds what it had created.
+
+    A resource that was renamed with an alias goes on as the manager in its `state`, which owns the fields.
+    """
+    chosen = annotation_map(inputs).get(FIELD_MANAGER) or state.get(FIELD_MANAGER_OUTPUT)
     return str(chosen) if chosen else f"pulumi-kubernetes-{_digest(urn)}"
 
 
@@ -83,6 +97,12 @@ def next_auto_name(prefix: str, urn: str, current: str) -> str:
         if auto_name(prefix, urn, generation) == current:
             return auto_name(prefix, urn, generation + 1)
     return auto_name(prefix, urn)
+
+
+def free_auto_name(prefix: str, urn: str, taken: Collection[str]) -> str:
+    """The first name of the URN that is not taken."""
+    names = (auto_name(prefix, urn, generation) for generation in range(MAX_GENERATIONS))
+    return next((name for name in names if name not in taken), auto_name(prefix, urn))
 
 
 def _digest(text: str) -> str:
@@ -115,13 +135,13 @@ def body(inputs: Mapping[str, Any]) -> Object:
     return cleaned
 
 
-def outputs(live: Mapping[str, Any], urn: str, inputs: Mapping[str, Any]) -> Object:
+def outputs(live: Mapping[str, Any], manager: str) -> Object:
     """What is kept in state: the live object and the two marks the official plugin keeps too."""
     shown = dict(live)
     metadata = live.get("metadata")
     if isinstance(metadata, Mapping):
         shown["metadata"] = {key: item for key, item in metadata.items() if key not in UNMANAGED_METADATA}
-    shown["__fieldManager"] = field_manager(urn, inputs)
+    shown[FIELD_MANAGER_OUTPUT] = manager
     shown["__initialApiVersion"] = live.get("apiVersion")
     return secret_fields(shown)
 

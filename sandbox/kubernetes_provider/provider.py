@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from pulumi.errors import InputPropertiesError
 from pulumi.provider.experimental import provider as protocol
 
+from sandbox.checkpoint import UnreadableError, recorded_ids
 from sandbox.kubernetes_provider import manifests
 from sandbox.kubernetes_provider.awaiting import Log
 from sandbox.kubernetes_provider.client import Api, UnreachableError
@@ -70,7 +72,7 @@ class KubernetesProvider(protocol.Provider):
         old = request.old_inputs if isinstance(request, DiffRequest) else request.old_state
         found = await self._run(
             f"compare {request.resource_id}", request.urn, self._resources.diff,
-            request.urn, plain_map(old), plain_map(request.new_inputs),
+            request.urn, plain_map(old), plain_map(request.new_inputs), plain_map(request.old_state),
         )  # fmt: skip
         return _diff_response(found)
 
@@ -139,7 +141,7 @@ class KubernetesProvider(protocol.Provider):
             raise plugin_error(error, action, urn) from None
 
     def _make_resources(self) -> Resources:
-        return Resources(self._cluster, self._settings, self._log, self._cancelled)
+        return Resources(self._cluster, self._settings, self._log, self._cancelled, _recorded)
 
     def _cluster(self) -> Cluster:
         """The cluster, connected at first use: a program without Kubernetes resources needs no kubeconfig."""
@@ -152,8 +154,17 @@ class KubernetesProvider(protocol.Provider):
             return self._connected
 
 
+def _recorded(urn: str) -> set[tuple[str, str]]:
+    """What the engine has written down for the stack of `urn`; nothing where that cannot be read."""
+    _, _, stack, _, project, *_ = urn.split(":")
+    try:
+        return recorded_ids(os.environ.get("PULUMI_BACKEND_URL", ""), project, stack)
+    except UnreadableError:
+        return set()
+
+
 def _supported(urn: str) -> str:
-    token = urn.split("::")[-2].rpartition("$")[2]
+    token = manifests.token_of(urn)
     if reason := manifests.unsupported_reason(token):
         raise PluginError(reason)
     return token

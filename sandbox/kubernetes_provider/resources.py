@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,11 +57,14 @@ class Resources:
         settings: Settings,
         log: Log,
         cancelled: threading.Event,
+        recorded: Callable[[str], Collection[tuple[str, str]]] = lambda _: (),
     ) -> None:
         self._cluster = cluster
         self._settings = settings
         self._log = log
         self._cancelled = cancelled
+        self._recorded = recorded
+        """(type, id) of all that the engine has written down for the stack of a URN."""
         self._in_state: dict[str, tuple[str | None, str]] = {}
         """Namespace and name by URN, of what the engine's state holds and this process has not deleted."""
 
@@ -101,8 +104,10 @@ class Resources:
             metadata["name"] = old["name"]
         elif urn in self._in_state:
             metadata["name"] = manifests.next_auto_name(prefix, urn, self._in_state[urn][1])
-        else:
-            metadata["name"] = manifests.auto_name(prefix, urn)
+        else:  # new, or a replacement that the person asked for (`--replace`), which comes without the old inputs
+            token = manifests.token_of(urn)
+            taken = {manifests.parse_id(known)[1] for kind, known in self._recorded(urn) if kind == token}
+            metadata["name"] = manifests.free_auto_name(prefix, urn, taken)
 
     def _place(self, api_version: str, kind: str, metadata: Object) -> list[tuple[str, str]]:
         default = self._settings.namespace or "default"
@@ -118,7 +123,7 @@ class Resources:
             return [("metadata.namespace", f"{kind} is not in any namespace: leave it out")]
         return []
 
-    def diff(self, urn: str, old: Object, new: Object) -> Difference:
+    def diff(self, urn: str, old: Object, new: Object, state: Mapping[str, Any] = manifests.NO_STATE) -> Difference:
         """What changing `old` inputs into `new` does, by asking the server with a dry run where that is possible."""
         changes = differences(manifests.without_nulls(old), manifests.without_nulls(new))
         if not changes:
@@ -127,7 +132,8 @@ class Resources:
         mutable = {"ConfigMap": self._settings.mutable_config_map, "Secret": self._settings.mutable_secret}
         replaces = identity_paths(changes) | known_immutable(api_version, kind, changes, mutable_data=mutable)
         if not replaces and not contains_unknown(new):
-            if (answer := self._ask_server(urn, new, changes)) is None:
+            manager = manifests.field_manager(urn, new, state)
+            if (answer := self._ask_server(manager, new, changes)) is None:
                 return Difference()
             replaces = answer
         stays = not identity_paths(changes) and not manifests.is_autonamed(new)
@@ -135,16 +141,16 @@ class Resources:
             {**dict.fromkeys(replaces, Change.UPDATE), **changes}, frozenset(replaces), bool(replaces) and stays
         )
 
-    def _ask_server(self, urn: str, new: Object, changes: Mapping[Path, Change]) -> set[Path] | None:
+    def _ask_server(self, manager: str, new: Object, changes: Mapping[Path, Change]) -> set[Path] | None:
         """The paths the server will not change in place; None where the change makes no difference to it."""
         try:
-            return set() if self._makes_a_difference(urn, new) else None
+            return set() if self._makes_a_difference(manager, new) else None
         except ApiError as error:
             return refused_paths(error, changes)  # any other refusal is told by the update, with its text
         except (UnreachableError, UnknownKindError):
             return set()
 
-    def _makes_a_difference(self, urn: str, new: Object) -> bool:
+    def _makes_a_difference(self, manager: str, new: Object) -> bool:
         """Whether applying `new` would change the live object; asked again where a controller was writing meanwhile.
 
         Who owns the fields does not matter here: a conflict is told by the update.
@@ -155,7 +161,7 @@ class Resources:
             live = cluster.get(kind, new["metadata"].get("namespace"), new["metadata"]["name"])
             if live is None:
                 return True
-            planned = self._apply(cluster, kind, urn, new, dry_run=True, force=True)
+            planned = self._apply(cluster, kind, manager, new, dry_run=True, force=True)
             if same(_stable(live), _stable(planned)):
                 return False
             if planned["metadata"].get("resourceVersion") == live["metadata"]["resourceVersion"]:
@@ -164,16 +170,15 @@ class Resources:
 
     def create(self, urn: str, inputs: Object, *, seconds: float, preview: bool) -> tuple[str, Object]:
         """Id and state of the new object; the id is empty in a preview."""
-        action = f"create {_describe(inputs)}"
+        action, manager = f"create {_describe(inputs)}", manifests.field_manager(urn, inputs)
         if preview:
-            return "", self._preview(urn, inputs, action)
+            return "", self._preview(urn, manager, inputs, action)
         with _told(action, urn):
             cluster = self._cluster()
             kind = cluster.discovery.find(inputs["apiVersion"], inputs["kind"], patience_seconds=NEW_DEFINITION_SECONDS)
             self._refuse_taken(cluster, kind, urn, inputs)
-            live = self._apply(cluster, kind, urn, inputs)
-        resource_id = manifests.format_id(live["metadata"].get("namespace"), live["metadata"]["name"])
-        return resource_id, self._settle(cluster, kind, urn, live, inputs, resource_id, seconds)
+            live = self._apply(cluster, kind, manager, inputs)
+        return _id_of(live), self._settle(cluster, kind, urn, manager, live, inputs, seconds)
 
     def _refuse_taken(self, cluster: Cluster, kind: Kind, urn: str, inputs: Object) -> None:
         """Refuse to take over what somebody else made; what this URN made in a run that was killed is ours."""
@@ -182,18 +187,18 @@ class Resources:
         if live is not None and live["metadata"].get("deletionTimestamp"):
             Awaiter(cluster, self._log, self._cancelled).until_gone(kind, namespace, name, urn, seconds=None)
             return
-        if live is None or self._settings.upsert:
+        if live is None:
             return
-        resource_id = manifests.format_id(namespace, name)
-        if self._in_state.get(urn) == (namespace, name):
+        resource_id, token = manifests.format_id(namespace, name), manifests.token_of(urn)
+        if self._in_state.get(urn) == (namespace, name) or (token, resource_id) in self._recorded(urn):
             raise PluginError(
                 f"create {_describe(inputs)}: its predecessor of the same name still exists and would be deleted "
                 f"together with it; set the option delete_before_replace=True\n  urn: {urn}"
             )
-        if not has_manager(live, manifests.field_manager(urn, inputs)):
+        if not self._settings.upsert and not has_manager(live, manifests.field_manager(urn, inputs)):
             raise PluginError(
                 f"create {_describe(inputs)}: it already exists and this stack did not make it. Import it "
-                f"(`pulumi import {urn.split('::')[-2].split('$')[-1]} {urn.rpartition('::')[2]} {resource_id}`), "
+                f"(`pulumi import {token} {urn.rpartition('::')[2]} {resource_id}`), "
                 f"choose another name, or set the provider option upsertExistingObjects\n  urn: {urn}"
             )
 
@@ -213,24 +218,23 @@ class Resources:
         if live is None:
             return None
         found = refreshed_inputs(inputs, state, live) if inputs else imported_inputs(live)
-        return manifests.outputs(live, urn, inputs), manifests.secret_fields(found)
+        manager = manifests.field_manager(urn, inputs, state)
+        return manifests.outputs(live, manager), manifests.secret_fields(found)
 
     def update(self, urn: str, state: Object, inputs: Object, *, seconds: float, preview: bool) -> Object:
         """The state after applying `inputs`."""
-        action = f"update {_describe(inputs)}"
+        action, manager = f"update {_describe(inputs)}", manifests.field_manager(urn, inputs, state)
         if preview:
-            return {**state, **self._preview(urn, inputs, action)}
+            return {**state, **self._preview(urn, manager, inputs, action)}
         try:
             with _told(action, urn, unreachable=not self._settings.skip_update_unreachable):
                 cluster = self._cluster()
                 kind = cluster.discovery.find(inputs["apiVersion"], inputs["kind"])
-                live = self._apply(cluster, kind, urn, inputs)
+                live = self._apply(cluster, kind, manager, inputs)
         except UnreachableError as error:
             self._log(f"{action} skipped: {error}", urn)
             return state
-        metadata = live["metadata"]
-        resource_id = manifests.format_id(metadata.get("namespace"), metadata["name"])
-        return self._settle(cluster, kind, urn, live, inputs, resource_id, seconds)
+        return self._settle(cluster, kind, urn, manager, live, inputs, seconds)
 
     def delete(self, urn: str, token: str, resource_id: str, state: Object, *, seconds: float) -> None:
         """Delete and wait until the object is gone; one that is gone already is fine."""
@@ -264,17 +268,17 @@ class Resources:
             )
 
     def _apply(
-        self, cluster: Cluster, kind: Kind, urn: str, inputs: Object, *, dry_run: bool = False, force: bool = False
+        self, cluster: Cluster, kind: Kind, manager: str, inputs: Object, *, dry_run: bool = False, force: bool = False
     ) -> Object:
         return cluster.apply(
             kind,
             manifests.body(inputs),
-            manager=manifests.field_manager(urn, inputs),
+            manager=manager,
             force=force or self._settings.force or manifests.annotation_map(inputs).get(FORCE) == "true",
             dry_run=dry_run,
         )
 
-    def _preview(self, urn: str, inputs: Object, action: str) -> Object:
+    def _preview(self, urn: str, manager: str, inputs: Object, action: str) -> Object:
         """What the server would make of `inputs`; the inputs themselves where it cannot say (yet)."""
         if contains_unknown(inputs):
             return inputs
@@ -282,16 +286,16 @@ class Resources:
             with _told(action, urn, unreachable=False, unknown_kind=False):
                 cluster = self._cluster()
                 kind = cluster.discovery.find(inputs["apiVersion"], inputs["kind"])
-                planned = self._apply_planned(cluster, kind, urn, inputs)
+                planned = self._apply_planned(cluster, kind, urn, manager, inputs)
         except (UnreachableError, UnknownKindError) as error:
             self._log(f"not validated in this preview: {error}", urn)
             return inputs
-        return inputs if planned is None else _with_unknowns(manifests.outputs(planned, urn, inputs), inputs)
+        return inputs if planned is None else _with_unknowns(manifests.outputs(planned, manager), inputs)
 
-    def _apply_planned(self, cluster: Cluster, kind: Kind, urn: str, inputs: Object) -> Object | None:
+    def _apply_planned(self, cluster: Cluster, kind: Kind, urn: str, manager: str, inputs: Object) -> Object | None:
         """The dry run; None where it cannot be: the namespace is not there yet, or the update will meet a conflict."""
         try:
-            return self._apply(cluster, kind, urn, inputs, dry_run=True)
+            return self._apply(cluster, kind, manager, inputs, dry_run=True)
         except ApiError as error:
             if error.status == NOT_FOUND and "namespaces" in error.message:
                 return None
@@ -301,7 +305,7 @@ class Resources:
             return None
 
     def _settle(
-        self, cluster: Cluster, kind: Kind, urn: str, live: Object, inputs: Object, resource_id: str, seconds: float
+        self, cluster: Cluster, kind: Kind, urn: str, manager: str, live: Object, inputs: Object, seconds: float
     ) -> Object:
         """The state once the object is ready; an object that is not stays in the engine's state all the same."""
         notes = manifests.annotation_map(inputs)
@@ -312,18 +316,18 @@ class Resources:
         except NotReadyError as error:
             raise PartialResourceError(
                 f"{_describe(inputs)} was applied but is not ready: {error}\n  urn: {urn}",
-                resource_id,
-                manifests.outputs(error.live, urn, inputs),
+                _id_of(live),
+                manifests.outputs(error.live, manager),
                 manifests.secret_fields(inputs),
             ) from None
         except EXPECTED as error:
             raise PartialResourceError(
                 str(plugin_error(error, f"wait for {_describe(inputs)}", urn)),
-                resource_id,
-                manifests.outputs(live, urn, inputs),
+                _id_of(live),
+                manifests.outputs(live, manager),
                 manifests.secret_fields(inputs),
             ) from None
-        return manifests.outputs(live, urn, inputs)
+        return manifests.outputs(live, manager)
 
 
 @contextlib.contextmanager
@@ -344,6 +348,10 @@ def _describe(inputs: Mapping[str, Any]) -> str:
     metadata = inputs["metadata"] if isinstance(inputs.get("metadata"), Mapping) else {}
     name = manifests.format_id(metadata.get("namespace"), str(metadata.get("name", "?")))
     return f"{name} ({inputs['apiVersion']} {inputs['kind']})"
+
+
+def _id_of(live: Mapping[str, Any]) -> str:
+    return manifests.format_id(live["metadata"].get("namespace"), live["metadata"]["name"])
 
 
 def _timeout(notes: Mapping[str, Any], seconds: float) -> float | None:

@@ -83,8 +83,7 @@ def home(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture
 def cloud(home: SandboxHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setenv("AWS_REGION", REGION)
-    endpoint = fake_aws.endpoint(home)
-    assert endpoint is not None
+    endpoint = fake_aws.start(home)  # a test may have stopped it
     fake_aws.reset(endpoint)
     shutil.rmtree(home.state, ignore_errors=True)
     home.state.mkdir(parents=True)
@@ -142,6 +141,40 @@ def test_a_resource_made_by_hand_is_imported(cloud: Cloud) -> None:
     assert cloud.recorded() == [vpc]
     cloud.write(plain)
     assert cloud.stack.preview().changes == ()
+    cloud.stack.destroy()
+    assert cloud.left() == []
+
+
+def test_an_import_of_what_does_not_exist_fails_and_records_nothing(cloud: Cloud) -> None:
+    done = cloud.project.pulumi("import", "aws:ec2/vpc:Vpc", "vpc", "vpc-doesnotexist", "--yes", "--skip-preview")
+    assert done.returncode != 0
+    assert "resource 'vpc-doesnotexist' does not exist" in done.stdout + done.stderr
+    assert cloud.recorded() == []
+
+
+def test_an_import_that_asks_for_code_is_done_and_says_in_one_sentence_that_there_is_none(cloud: Cloud) -> None:
+    vpc = cloud.client().create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+    done = cloud.project.pulumi("import", "aws:ec2/vpc:Vpc", "vpc", vpc, "--yes", "--skip-preview")
+    assert cloud.recorded() == [vpc]
+    assert "no package schema to write code from" in done.stderr
+    assert "pulumi import --generate-code=false" in done.stderr
+    assert "NotImplementedError" not in done.stderr
+
+
+def test_looking_up_a_resource_that_does_not_exist_fails_in_preview_and_up(cloud: Cloud) -> None:
+    cloud.write('aws.ec2.Vpc.get("vpc", "vpc-missing")')
+    for command in (("preview",), ("up", "--yes", "--skip-preview")):
+        done = cloud.project.pulumi(*command)
+        assert done.returncode != 0
+        assert "resource 'vpc-missing' does not exist" in done.stdout + done.stderr
+
+
+def test_a_bucket_renamed_with_an_alias_stays_the_same_bucket(cloud: Cloud) -> None:
+    cloud.up('aws.s3.Bucket("old")')
+    bucket = cloud.recorded()
+    counts = cloud.up('aws.s3.Bucket("new", opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="old")]))')
+    assert "replaced" not in counts
+    assert cloud.recorded() == bucket
     cloud.stack.destroy()
     assert cloud.left() == []
 

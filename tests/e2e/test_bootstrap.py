@@ -7,6 +7,7 @@ needed a second time. Where they are missing, they come from the package index, 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,6 +69,38 @@ def test_sets_itself_up_and_runs_from_a_folder_with_a_space(clone: Path) -> None
 
     assert {entry.name for entry in clone.parent.iterdir()} <= {clone.name, ".cache"}
     assert {entry.name for entry in clone.parent.glob(".cache/*")} <= {"seekstack"}
+
+
+def test_a_checkout_that_cannot_be_written_stays_as_it_is(clone: Path) -> None:
+    """Its environment would be made anew, since it lay elsewhere; without rights nothing of it may be removed."""
+    (clone / ".venv").mkdir()
+    (clone / ".venv/.seekstack-setup").write_text("/somewhere/else")
+    home = clone.parent / "home"
+    home.mkdir()
+    as_nobody = (
+        f"mount -t tmpfs tmpfs {shlex.quote(str(home))} && "
+        f"mount --bind {shlex.quote(str(clone))} {shlex.quote(str(clone))} && "
+        f"mount -o remount,bind,ro {shlex.quote(str(clone))} && "
+        f"cd {shlex.quote(str(clone))} && HOME={shlex.quote(str(home))} scripts/bootstrap.sh"
+    )
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", as_nobody],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "setup: the folder . cannot be written" in done.stderr
+    assert len(done.stderr.splitlines()) == 2, done.stderr
+    assert (clone / ".venv/.seekstack-setup").exists()
+
+
+def test_a_python_without_pip_borrows_one_and_writes_nothing_into_the_home(clone: Path, tmp_path: Path) -> None:
+    shutil.rmtree(clone / ".tools", ignore_errors=True)
+    bare = tmp_path / "bare"
+    subprocess.run([shutil.which("python3") or "python3", "-m", "venv", "--without-pip", str(bare)], check=True)
+    done = make(clone, "setup", PYTHON=str(bare / "bin/python"))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (clone / ".tools/uv/bin/uv").exists()
+    assert not (clone.parent / ".local").exists()
 
 
 def test_says_which_python_it_needs(clone: Path, tmp_path: Path) -> None:

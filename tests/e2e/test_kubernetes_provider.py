@@ -189,9 +189,44 @@ def test_a_killed_up_is_finished_by_the_next_one(cluster: Cluster) -> None:
     assert not exists(cluster.api, "/api/v1/namespaces/serving")
 
 
+SPACE = 'import pulumi_kubernetes as k8s\nspace = k8s.core.v1.Namespace("space", metadata={"name": "space"})\n'
+PAIR = """
+k8s.core.v1.Service("named", metadata={"name": "web", "namespace": "space"}, spec={"ports": [{"port": 80}]})
+k8s.core.v1.ConfigMap("auto", metadata={"namespace": "space"}, data={"a": "1"})
+"""
+
+
+def test_imports_and_replacements_that_a_person_asks_for(cluster: Cluster) -> None:
+    """`--replace` brings no old inputs: what has a fixed name must not be lost with its predecessor."""
+    cluster.project.write(SPACE)
+    cluster.run("up", "--yes", "--skip-preview")
+    missing = cluster.project.pulumi("import", "kubernetes:core/v1:ConfigMap", "x", "space/none", "--yes")
+    assert "resource 'space/none' does not exist" in missing.stdout + missing.stderr
+    cluster.project.write(SPACE + PAIR)
+    cluster.run("up", "--yes", "--skip-preview")
+
+    urn = "urn:pulumi:dev::tiny::kubernetes:core/v1"
+    refused = cluster.project.pulumi("up", "--yes", "--skip-preview", "--replace", f"{urn}:Service::named")
+    assert "set the option delete_before_replace=True" in refused.stdout + refused.stderr
+    assert exists(cluster.api, "/api/v1/namespaces/space/services/web")
+    cluster.run("up", "--yes", "--skip-preview", "--replace", f"{urn}:ConfigMap::auto")
+    maps = cluster.api.get("/api/v1/namespaces/space/configmaps")["items"]
+    assert [item["data"] for item in maps if item["metadata"]["name"].startswith("auto-")] == [{"a": "1"}]
+
+    kube.stop(cluster.project.home)
+    down = cluster.project.pulumi("refresh", "--yes", "--skip-preview")
+    assert 'Start the sandbox\'s again: eval "$(seekstack sandbox env --kubernetes)"' in down.stdout + down.stderr
+    kube.start(cluster.project.home, program=built_program())
+    assert cluster.preview() == {}
+    cluster.run("destroy", "--yes", "--skip-preview")
+
+
 @pytest.mark.parametrize(
     ("host", "message"),
-    [("127.0.0.1", "seekstack sandbox start"), ("192.0.2.1", "pulumi plugin install resource kubernetes")],
+    [
+        ("127.0.0.1", 'eval "$(seekstack sandbox env --kubernetes)"'),
+        ("192.0.2.1", "pulumi plugin install resource kubernetes"),
+    ],
     ids=["server-is-down", "server-is-elsewhere"],
 )
 def test_a_cluster_that_cannot_be_used_is_told_in_plain_words(project: TinyProject, host: str, message: str) -> None:

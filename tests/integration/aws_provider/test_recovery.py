@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from sandbox.aws_provider import recovery
+from sandbox.aws_provider.clients import Clients, Configuration
 from sandbox.aws_provider.journal import Journal
 from sandbox.aws_provider.lifecycle import Lifecycle
 from sandbox.aws_provider.types import TYPES
+from sandbox.checkpoint import recorded_ids
 from sandbox.plugin import PluginError
 from tests.integration.aws_provider.support_world import REGION, World
 
@@ -155,6 +158,38 @@ def test_an_unreadable_backend_leaves_everything_alone(world: World, tmp_path: P
     lines = recovery.recover(after.journal, "s3://bucket", "p", "s", after.lifecycle)
     assert lines == ["an interrupted run cannot be cleaned up after: the backend 's3' is not a folder"]
     assert found in world.left()["ec2:vpc"]
+
+
+def test_a_fake_that_breaks_off_is_told_with_the_fix(world: World, tmp_path: Path) -> None:
+    first = Run(world, tmp_path, "1")
+    first.journal.begin(first.lifecycle(VPC).document(REGION), TYPES[VPC], "urn:x")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        broken = Clients(Configuration(REGION, {"*": f"http://127.0.0.1:{server.getsockname()[1]}"}))
+        answering = threading.Thread(target=answer_nonsense, args=(server,))
+        answering.start()
+        after = Run(World(world.endpoint, broken), tmp_path, "2")
+        after.record()
+        with pytest.raises(
+            PluginError, match=r"cleaning up .*: the fake AWS at http://127\.0\.0\.1:\d+ does not answer"
+        ):
+            after.recover()
+        answering.join()
+    assert len(after.journal.open_intents()) == 1
+
+
+def answer_nonsense(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"no HTTP at all\r\n")
+
+
+def test_what_was_deleted_to_be_made_anew_does_not_count_as_recorded(tmp_path: Path) -> None:
+    file = tmp_path / ".pulumi" / "stacks" / "p" / "s.json"
+    file.parent.mkdir(parents=True)
+    entries = [{"type": "t", "id": "lives"}, {"type": "t", "id": "went", "pendingReplacement": True}]
+    file.write_text(json.dumps({"checkpoint": {"latest": {"resources": entries}}}))
+    assert recorded_ids(f"file://{tmp_path}", "p", "s") == {("t", "lives")}
 
 
 def test_a_refused_create_is_not_taken_for_an_orphan(world: World, tmp_path: Path) -> None:

@@ -93,14 +93,14 @@ def test_a_missing_kubeconfig_is_told_with_the_command_that_makes_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with pytest.raises(KubeconfigError, match=r"none.*seekstack sandbox start"):
+    with pytest.raises(KubeconfigError, match=r"none.*seekstack sandbox env --kubernetes"):
         load_connection(None)
 
 
 def test_nobody_at_the_address_is_told_with_the_command_that_starts_it(layout: Layout) -> None:
     write_access(layout, ensure_certificates(layout.certificates), ensure_ports(layout))
     api = Api(load_connection(str(layout.kubeconfig("admin"))))
-    with contextlib.closing(api), pytest.raises(UnreachableError, match="seekstack sandbox start"):
+    with contextlib.closing(api), pytest.raises(UnreachableError, match="seekstack sandbox env --kubernetes"):
         api.get("/readyz")
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.kubernetes_provider.cluster import Cluster
 from sandbox.kubernetes_provider.paths import render
+from sandbox.kubernetes_provider.resources import Resources
 from sandbox.kubernetes_provider.settings import Settings
 from sandbox.plugin import PluginError
 from tests.integration.kubernetes.support_objects import (
@@ -19,7 +21,7 @@ from tests.integration.kubernetes.support_objects import (
     secret,
     service,
 )
-from tests.support_kube import Stage, urn_of
+from tests.support_kube import Stage, revealed, urn_of
 
 
 def changed(stage: Stage, urn: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[set[str], set[str], bool]:
@@ -124,6 +126,31 @@ def test_a_field_somebody_else_took_is_a_conflict_that_names_them(stage: Stage) 
     forced["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
     new = stage.checked(DEPLOYMENT, forced, old=inputs)
     assert stage.resources.update(DEPLOYMENT, state, new, seconds=30, preview=False)["spec"]["replicas"] == 3
+
+
+def test_a_resource_renamed_with_an_alias_still_owns_its_fields(stage: Stage) -> None:
+    _, inputs, state = stage.create(DEPLOYMENT, deployment())
+    renamed = urn_of("kubernetes:apps/v1:Deployment", "renamed")
+    smaller = deployment(replicas=2)
+    del smaller["spec"]["template"]["spec"]["containers"][0]["env"]
+    new = stage.checked(renamed, smaller, inputs)
+    assert stage.resources.diff(renamed, inputs, new, state).changes
+    updated = revealed(stage.resources.update(renamed, state, new, seconds=30, preview=False))
+    assert updated["spec"]["replicas"] == 2
+    assert "env" not in updated["spec"]["template"]["spec"]["containers"][0]
+    found = stage.read(renamed, f"{stage.namespace}/web", updated, new)
+    assert found is not None
+    assert found[0]["__fieldManager"] == state["__fieldManager"]
+
+
+def test_a_name_that_the_engine_has_written_down_is_not_taken_over(stage: Stage) -> None:
+    """A forced replacement comes without old inputs: applied over its predecessor, it would be deleted with it."""
+    resource_id, inputs, _ = stage.create(SERVICE, service())
+    cluster = Cluster(stage.api, stage.namespace)
+    recorded = {("kubernetes:core/v1:Service", resource_id)}
+    after = Resources(lambda: cluster, Settings(upsert=True), lambda *_: None, stage.cancelled, lambda _: recorded)
+    with pytest.raises(PluginError, match="delete_before_replace=True"):
+        after.create(SERVICE, inputs, seconds=5, preview=False)
 
 
 def test_string_data_reaches_the_server_and_a_change_of_it_is_seen(stage: Stage) -> None:

@@ -36,7 +36,7 @@ def test_a_preview_goes_by_the_inputs_and_says_that_they_were_not_validated(down
 
 
 def test_a_refresh_does_not_take_it_for_deleted(down: Stage) -> None:
-    with pytest.raises(PluginError, match="seekstack sandbox start"):
+    with pytest.raises(PluginError, match="seekstack sandbox env --kubernetes"):
         down.read(SERVICE, "space/web", {}, {})
 
 

@@ -37,8 +37,16 @@ def test_a_name_is_chosen_once_and_kept() -> None:
     assert is_generated("name", first)
     again, _ = checked(GROUP, {}, old=first, seed=b"other")
     assert again["name"] == first["name"]
+    assert checked(GROUP, {}, old=first, name="renamed")[0]["name"] == first["name"]
     replacement, _ = checked(GROUP, {}, seed=b"other")
     assert replacement["name"] != first["name"]
+
+
+def test_a_chosen_name_outlives_a_rename_and_follows_its_prefix() -> None:
+    first, _ = checked(GROUP, {"namePrefix": "mine-"})
+    assert checked(GROUP, {"namePrefix": "mine-"}, old=first, name="other", seed=b"other")[0]["name"] == first["name"]
+    assert checked(GROUP, {"namePrefix": "your-"}, old=first)[0]["name"].startswith("your-")
+    assert checked(GROUP, {}, old=first)[0]["name"].startswith("thing-")
 
 
 def test_a_given_name_and_a_given_prefix_are_used() -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
 from botocore.parsers import ResponseParserError
 
 from sandbox.aws_provider.convert import UnknownMemberError
-from sandbox.aws_provider.errors import culprit, explain, gap, is_not_found
+from sandbox.aws_provider.errors import culprit, explain, gap, is_not_found, no_answer
 from sandbox.aws_provider.types import TYPES
 
 VPC = TYPES["aws:ec2/vpc:Vpc"]
@@ -60,6 +67,38 @@ def test_finds_the_property_by_its_value_or_its_name(
 )
 def test_a_gap_of_the_fake_is_named_as_such(error: Exception) -> None:
     assert "not modelled by the sandbox: ec2.create_vpc" in text_of(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:9/bucket?list", error="refused"),
+        ConnectTimeoutError(endpoint_url="http://127.0.0.1:9/"),
+        ConnectionClosedError(endpoint_url="http://127.0.0.1:9/"),
+        ReadTimeoutError(endpoint_url="http://127.0.0.1:9/"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_fake_that_does_not_answer_is_one_line_with_its_address_and_the_fix(error: Exception) -> None:
+    found = text_of(error)
+    assert found.startswith(
+        f"creating urn:x: the fake AWS at http://127.0.0.1:9 does not answer ({type(error).__name__})."
+    )
+    assert 'eval "$(seekstack sandbox env)"' in found
+    assert "\n" not in found
+
+
+def test_a_broken_connection_without_an_address_counts_as_no_answer_and_a_refusal_does_not() -> None:
+    assert no_answer(ConnectionResetError()) is not None
+    assert no_answer(HTTPClientError(error="IncompleteRead")) is not None
+    assert no_answer(refusal("Throttling", "slower")) is None
+
+
+@pytest.mark.parametrize("action", ["importing", "reading"])
+def test_an_id_that_cannot_be_taken_apart_is_named_as_the_cause(action: str) -> None:
+    error = ValueError("not enough values to unpack (expected 2, got 1)")
+    found = str(explain(error, action=action, urn="urn:x", service="ec2", operation="create_route", inputs={}))
+    assert found.startswith(f"{action} urn:x: the id does not have the form that this type is imported by")
 
 
 def test_a_missing_object_in_s3_is_no_gap() -> None:

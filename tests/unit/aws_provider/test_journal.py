@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.aws_provider.checkpoint import UnreadableError, recorded_ids
 from sandbox.aws_provider.clients import Clients, Configuration
 from sandbox.aws_provider.document import Document
 from sandbox.aws_provider.journal import Journal
 from sandbox.aws_provider.types import TYPES
+from sandbox.checkpoint import UnreadableError, recorded_ids
 
 VPC = "aws:ec2/vpc:Vpc"
 CLIENTS = Clients(Configuration("eu-central-1", {"*": "http://127.0.0.1:1"}))

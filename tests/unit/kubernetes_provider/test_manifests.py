@@ -84,16 +84,27 @@ def test_the_field_manager_can_be_chosen() -> None:
     assert manifests.field_manager(URN, inputs) == "me"
 
 
+def test_a_renamed_resource_keeps_the_manager_that_owns_its_fields() -> None:
+    state = manifests.outputs({"kind": "ConfigMap"}, manifests.field_manager(URN, {}))
+    assert manifests.field_manager(f"{URN}-renamed", {}, state) == manifests.field_manager(URN, {})
+
+
+def test_a_name_that_is_taken_is_not_made_again() -> None:
+    first = manifests.free_auto_name("x", URN, ())
+    assert first == manifests.auto_name("x", URN)
+    assert manifests.free_auto_name("x", URN, {first}) == manifests.next_auto_name("x", URN, first)
+
+
 def test_the_body_has_neither_nulls_nor_status_nor_pulumis_keys() -> None:
     inputs = {"spec": {"a": None, "b": [{"c": None, "d": 1}]}, "status": {}, "__fieldManager": "x"}
     assert manifests.body(inputs) == {"spec": {"b": [{"d": 1}]}}
 
 
 def test_the_data_of_a_secret_are_marked_in_state() -> None:
-    state = manifests.outputs({"kind": "Secret", "metadata": {}, "data": {"a": "MQ=="}}, URN, {})
+    state = manifests.outputs({"kind": "Secret", "metadata": {}, "data": {"a": "MQ=="}}, "me")
     assert isinstance(state["data"], Secret)
 
 
 def test_the_data_of_a_config_map_are_not() -> None:
-    state = manifests.outputs({"kind": "ConfigMap", "metadata": {"managedFields": []}, "data": {}}, URN, {})
+    state = manifests.outputs({"kind": "ConfigMap", "metadata": {"managedFields": []}, "data": {}}, "me")
     assert (state["data"], state["metadata"]) == ({}, {})

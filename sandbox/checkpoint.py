@@ -49,4 +49,5 @@ def _ids(path: Path, content: bytes) -> set[tuple[str, str]]:
         raise UnreadableError(f"{path} is not a checkpoint") from error
     resources = list(latest.get("resources") or ())
     resources += [operation.get("resource") or {} for operation in latest.get("pending_operations") or ()]
-    return {(item["type"], item["id"]) for item in resources if item.get("id") and item.get("type")}
+    existing = (item for item in resources if not item.get("pendingReplacement"))  # deleted, and not yet made anew
+    return {(item["type"], item["id"]) for item in existing if item.get("id") and item.get("type")}
