@@ -13,6 +13,7 @@ __all__ = [
     "Architecture",
     "Attention",
     "Catalog",
+    "CpuInstanceFacts",
     "GpuFacts",
     "InstanceFacts",
     "ModelFacts",
@@ -85,6 +86,15 @@ class ModelFacts:
     source: str
     date: str
     """Day the facts were read."""
+    routed_experts: int = 0
+    """Experts a layer chooses from; 0 for a dense model, or where not published."""
+    experts_per_token: int = 0
+    shared_experts: int = 0
+    """Experts every token passes through, in widths of `moe_intermediate_size`."""
+    first_dense_layers: int = 0
+    """Layers before the first with experts."""
+    tied_embeddings: bool = False
+    """The output head is the embedding table, stored once: small Qwen and Llama models, no released DeepSeek one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +152,28 @@ class InstanceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuInstanceFacts:
+    """One EC2 instance type without accelerator, for small quantised models. Kept apart: it has no GPU to plan with."""
+
+    instance_type: str
+    family: str
+    vcpus: int
+    cores: int
+    """Physical cores: what llama.cpp should run threads on."""
+    host_memory_bytes: int
+    cpu_architecture: str
+    cpu_vendor: str
+    network: str
+    ebs_baseline_mib_per_second: float
+    offered_in: tuple[str, ...]
+    usd_per_hour: float | None
+    price_date: str | None
+    price_region: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuantizationFacts:
     """One way to store the weights of linear layers; embeddings and output head stay at 16 bit unless `whole`."""
 
@@ -172,6 +204,7 @@ class Catalog:
     gpus: tuple[GpuFacts, ...]
     instances: tuple[InstanceFacts, ...]
     quantizations: tuple[QuantizationFacts, ...]
+    cpu_instances: tuple[CpuInstanceFacts, ...] = ()
 
     def model(self, name: str) -> ModelFacts:
         """The model of that id, label or alias, in any case."""

@@ -1,10 +1,12 @@
-"""The YAML files beside this module, as one checked `Catalog`; read once a process."""
+"""The YAML files beside this module, as one checked `Catalog`, with the models of the project one stands in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,14 +15,28 @@ from infra.catalog.facts import (
     Architecture,
     Attention,
     Catalog,
+    CpuInstanceFacts,
     GpuFacts,
     InstanceFacts,
     ModelFacts,
     QuantizationFacts,
 )
+from infra.catalog.own import own_models_path, read_rows
+from infra.errors import ConfigurationError, Location
 from infra.units import BYTES_PER_MIB, gib
 
-__all__ = ["Catalog", "gpu_facts", "instance_facts", "load", "model_facts", "quantization_facts"]
+__all__ = [
+    "Catalog",
+    "check_names",
+    "cpu_instance_facts",
+    "gpu_facts",
+    "instance_facts",
+    "load",
+    "model_facts",
+    "quantization_facts",
+    "shipped",
+    "with_own",
+]
 
 Row = Mapping[str, Any]
 
@@ -30,17 +46,65 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MIB_PER_MEGABIT = 1e6 / 8 / BYTES_PER_MIB
 
 
+def load(start: Path | None = None) -> Catalog:
+    """What seekstack ships, and catalog/models.yaml of the project around `start` (default: the current folder).
+
+    The command line runs in the project or below it, and so does the Pulumi program: both see the same models.
+    """
+    own = own_models_path(start or _current_folder())
+    return with_own(shipped(), own) if own and own.is_file() else shipped()
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it was removed: there is no project around it
+        return Path("/")
+
+
 @cache
-def load() -> Catalog:
-    """The shipped catalogue: no network, no clock, the same object on each call."""
-    instances = _read("instances.yaml")
+def shipped() -> Catalog:
+    """The catalogue of this release: no network, no clock, the same object on each call."""
+    instances, machines = _read("instances.yaml"), _read("cpu_instances.yaml")
     region = instances["price_region"]
     return Catalog(
         models=tuple(model_facts(row) for row in _read("models.yaml")["models"]),
         gpus=tuple(gpu_facts(row) for row in _read("gpus.yaml")["gpus"]),
         instances=tuple(instance_facts(row, region) for row in instances["instances"]),
         quantizations=tuple(quantization_facts(row) for row in _read("quantizations.yaml")["quantizations"]),
+        cpu_instances=tuple(cpu_instance_facts(row, machines["price_region"]) for row in machines["instances"]),
     )
+
+
+def with_own(catalog: Catalog, path: Path) -> Catalog:
+    """`catalog` and the models in the file at `path`; each name stands for one model only."""
+    models = catalog.models
+    for row in read_rows(path):
+        model = model_facts(row)
+        check_names(models, model, Location(str(path)))
+        models = (*models, model)
+    return replace(catalog, models=models)
+
+
+def check_names(models: Iterable[ModelFacts], new: ModelFacts, where: Location) -> None:
+    """Refuse a model that would answer to a name of another."""
+    taken = {word.casefold(): model for model in models for word in _names(model)}
+    clash = next((word for word in _names(new) if word.casefold() in taken), None)
+    if clash is None:
+        return
+    raise ConfigurationError(
+        f"{clash} is the name of {taken[clash.casefold()].id} already",
+        code="SKS0217",
+        key="models",
+        location=where,
+        value=clash,
+        allowed="an id, a label and aliases that no other model has",
+        fix="give this one another name (`seekstack models add --name`), or remove the other entry",
+    )
+
+
+def _names(model: ModelFacts) -> tuple[str, ...]:
+    return (model.id, model.label, *model.aliases)
 
 
 def _read(name: str) -> Any:
@@ -82,6 +146,11 @@ def model_facts(row: Row) -> ModelFacts:
         released=row["released"],
         source=row["source"],
         date=row["date"],
+        routed_experts=row.get("routed_experts", 0),
+        experts_per_token=row.get("experts_per_token", 0),
+        shared_experts=row.get("shared_experts", 0),
+        first_dense_layers=row.get("first_dense_layers", 0),
+        tied_embeddings=row.get("tied_embeddings", False),
     )
 
 
@@ -111,7 +180,7 @@ def gpu_facts(row: Row) -> GpuFacts:
 
 def instance_facts(row: Row, price_region: str) -> InstanceFacts:
     """One row of instances.yaml."""
-    offered = row.get("us_east_1", True)
+    offered = row.get("offered", True)
     return InstanceFacts(
         instance_type=row["type"],
         family=row["family"],
@@ -126,6 +195,27 @@ def instance_facts(row: Row, price_region: str) -> InstanceFacts:
         efa=row.get("efa", False),
         ebs_baseline_mib_per_second=row["ebs_mbit_per_second"] * MIB_PER_MEGABIT,
         offered_in=(price_region,) if offered else (),
+        usd_per_hour=row.get("usd_per_hour"),
+        price_date=row.get("price_date"),
+        price_region=price_region,
+        source=row["source"],
+        date=row["date"],
+    )
+
+
+def cpu_instance_facts(row: Row, price_region: str) -> CpuInstanceFacts:
+    """One row of cpu_instances.yaml."""
+    return CpuInstanceFacts(
+        instance_type=row["type"],
+        family=row["family"],
+        vcpus=row["vcpus"],
+        cores=row["cores"],
+        host_memory_bytes=gib(row["memory_gib"]),
+        cpu_architecture=row["cpu"],
+        cpu_vendor=row["vendor"],
+        network=row["network"],
+        ebs_baseline_mib_per_second=row["ebs_mbit_per_second"] * MIB_PER_MEGABIT,
+        offered_in=(price_region,) if row.get("offered", True) else (),
         usd_per_hour=row.get("usd_per_hour"),
         price_date=row.get("price_date"),
         price_region=price_region,

@@ -1,4 +1,8 @@
-"""`seekstack models`, `gpus` and `instances`: what the catalogue knows."""
+"""`seekstack models`, `gpus` and `instances`: what the catalogue knows, with the project's own models.
+
+`models add` derives an entry for `catalog/models.yaml` beside Pulumi.yaml (models_add.py); `instances refresh` renews
+the facts and prices of EC2 types (instances_refresh.py).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from infra.cli.output import add_json_flag, write_json, write_table
+from infra.cli import instances_refresh, models_add
+from infra.cli.output import add_json_flag, console, write_json, write_table
 
 if TYPE_CHECKING:
-    from infra.catalog.facts import Catalog, GpuFacts, InstanceFacts, ModelFacts
+    from datetime import date
+
+    from infra.catalog.facts import Catalog, CpuInstanceFacts, GpuFacts, InstanceFacts, ModelFacts
 
 __all__ = ["add_parser"]
 
@@ -20,15 +27,19 @@ Rows = tuple[Sequence[str], Iterable[Sequence[object]]]
 
 
 def add_parser(subparsers: Any) -> None:
-    """Register the three listings."""
-    for name, help_text, run in (
-        ("models", "released DeepSeek models and their short names", list_models),
-        ("gpus", "accelerators and what they compute", list_gpus),
-        ("instances", "EC2 types with accelerators, with dated prices", list_instances),
+    """Register the three listings, and what they can do besides."""
+    for name, help_text, run, more in (
+        ("models", "models and their short names; `add` derives one of your own", list_models, models_add),
+        ("gpus", "accelerators and what they compute", list_gpus, None),
+        ("instances", "EC2 types with dated prices; `refresh` renews them", list_instances, instances_refresh),
     ):
         parser = subparsers.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
         add_json_flag(parser)
         parser.set_defaults(run=run)
+        if more:
+            more.add_parser(parser.add_subparsers(title="commands", metavar="COMMAND"))
+        if name == "instances":
+            parser.add_argument("--cpu", action="store_true", help="types without accelerator, for small models")
 
 
 def list_models(options: argparse.Namespace) -> int:
@@ -42,8 +53,38 @@ def list_gpus(options: argparse.Namespace) -> int:
 
 
 def list_instances(options: argparse.Namespace) -> int:
-    """One row an EC2 type."""
-    return _list(options, "instances", lambda catalog: catalog.instances, _instance_rows)
+    """One row an EC2 type, with the age of its price; `--cpu` shows those without accelerator instead."""
+    from datetime import UTC, datetime
+
+    from infra.catalog.load import load
+
+    catalog, today = load(), datetime.now(UTC).date()
+    if options.json:
+        write_json(
+            {
+                "instances": [_with_age(one, today) for one in catalog.instances],
+                "cpu_instances": [_with_age(one, today) for one in catalog.cpu_instances],
+            }
+        )
+        return 0
+    columns, cells = (
+        _cpu_rows(catalog.cpu_instances, today) if options.cpu else _instance_rows(catalog.instances, today)
+    )
+    write_table(columns, cells)
+    if not options.cpu:
+        console().print(f"{len(catalog.cpu_instances)} types without accelerator: seekstack instances --cpu")
+    return 0
+
+
+def _with_age(instance: InstanceFacts | CpuInstanceFacts, today: date) -> dict[str, object]:
+    return {**asdict(instance), "price_age_days": price_age_days(instance.price_date, today)}
+
+
+def price_age_days(price_date: str | None, today: date) -> int | None:
+    """Whole days since the price was read; 0 where the clock is behind it."""
+    from datetime import date
+
+    return None if price_date is None else max(0, (today - date.fromisoformat(price_date)).days)
 
 
 def _list(
@@ -104,8 +145,11 @@ def _gpu_rows(gpus: Sequence[GpuFacts]) -> Rows:
     )
 
 
-def _instance_rows(instances: Sequence[InstanceFacts]) -> Rows:
-    columns = ("instance type", "gpu", "gpus", "vCPU", "RAM GiB", "NVMe GB", "EBS MiB/s", "USD/h", "price of")
+PRICE_COLUMNS = ("USD/h", "price of", "age, days")
+
+
+def _instance_rows(instances: Sequence[InstanceFacts], today: date) -> Rows:
+    columns = ("instance type", "gpu", "gpus", "vCPU", "RAM GiB", "NVMe GB", "EBS MiB/s", *PRICE_COLUMNS)
     return columns, (
         (
             instance.instance_type,
@@ -115,8 +159,32 @@ def _instance_rows(instances: Sequence[InstanceFacts]) -> Rows:
             f"{instance.host_memory_bytes / GIB:g}",
             instance.local_nvme_gb or None,
             f"{instance.ebs_baseline_mib_per_second:.0f}",
-            None if instance.usd_per_hour is None else f"{instance.usd_per_hour:.2f}",
-            instance.price_date and f"{instance.price_date}, {instance.price_region}",
+            *_price(instance, today),
         )
         for instance in instances
+    )
+
+
+def _cpu_rows(instances: Sequence[CpuInstanceFacts], today: date) -> Rows:
+    columns = ("instance type", "processor", "architecture", "cores", "vCPU", "RAM GiB", "EBS MiB/s", *PRICE_COLUMNS)
+    return columns, (
+        (
+            instance.instance_type,
+            instance.cpu_vendor,
+            instance.cpu_architecture,
+            instance.cores,
+            instance.vcpus,
+            f"{instance.host_memory_bytes / GIB:g}",
+            f"{instance.ebs_baseline_mib_per_second:.0f}",
+            *_price(instance, today),
+        )
+        for instance in instances
+    )
+
+
+def _price(instance: InstanceFacts | CpuInstanceFacts, today: date) -> tuple[str | None, str | None, int | None]:
+    return (
+        None if instance.usd_per_hour is None else f"{instance.usd_per_hour:.2f}",
+        instance.price_date and f"{instance.price_date}, {instance.price_region}",
+        price_age_days(instance.price_date, today),
     )

@@ -1,0 +1,198 @@
+"""A project's own models: `catalog/models.yaml` beside its Pulumi.yaml.
+
+It belongs to the person's repository and is committed there, so that a colleague, CI and `pulumi up` plan with the same
+facts; the installed package is never written to. Rows have the form of infra/catalog/models.yaml. `seekstack models
+add` writes them; what was written by hand is kept as it is, comments too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.catalog.facts import Architecture, Attention, ModelFacts
+from infra.errors import ConfigurationError, ConfigurationErrors, Location
+
+__all__ = ["OWN_MODELS", "append_row", "own_models_path", "read_rows", "row_of"]
+
+OWN_MODELS = Path("catalog") / "models.yaml"
+MOST_BYTES = 4 * 2**20
+HEADER = """\
+# Models of this project, beside those that seekstack ships. Commit this file: plan, check and pulumi up read it.
+models:
+"""
+Row = Mapping[str, Any]
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+OPTIONAL = {
+    "aliases", "unreleased_aliases", "active_parameters", "draft_parameters", "layers", "attention_heads", "kv_heads",
+    "head_dim", "hidden_size", "intermediate_size", "moe_intermediate_size", "vocabulary", "kv_lora_rank",
+    "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "max_positions", "quantization_block",
+    "shards",
+}  # fmt: skip
+"""Fields without a default in ModelFacts that a row may leave out all the same, as in the shipped file."""
+GROUPED_NEEDS = ("layers", "attention_heads", "kv_heads", "head_dim", "hidden_size", "vocabulary", "max_positions")
+LATENT_NEEDS = (
+    *(name for name in GROUPED_NEEDS if name != "head_dim"),
+    "kv_lora_rank",
+    "qk_nope_head_dim",
+    "qk_rope_head_dim",
+    "v_head_dim",
+)
+NEEDS = {
+    Attention.GROUPED: GROUPED_NEEDS,
+    Attention.LATENT: LATENT_NEEDS,
+    Attention.SPARSE_LATENT: LATENT_NEEDS,
+    Attention.COMPRESSED: (),
+}
+"""What the size of the cache follows from."""
+
+
+def own_models_path(start: Path) -> Path | None:
+    """Where the project around `start` keeps its own models (the file may not exist); None outside a project."""
+    for folder in (start, *start.parents):
+        if (folder / "Pulumi.yaml").is_file():
+            return folder / OWN_MODELS
+    return None
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """The rows of one file, each checked; everything wrong in it is raised at once."""
+    return _checked(path, _parse(path, _text_of(path)))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise _wrong(path, None, f"has {path.stat().st_size:,} bytes", f"at most {MOST_BYTES:,}")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _wrong(path, None, f"is no text: {error}", "UTF-8") from None
+
+
+def _parse(path: Path, text: str) -> list[Any]:
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 both loaders are safe ones
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise _wrong(path, line, f"is not YAML: {error.problem or error}", "a list under `models:`") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _wrong(path, None, f"is not YAML: {error}", "a list under `models:`") from None
+    rows = document.get("models") if isinstance(document, dict) else None
+    if rows is None and isinstance(document, dict) and "models" in document:
+        return []
+    if not isinstance(rows, list) or len(document) != 1:
+        raise _wrong(path, None, "has not the form of a catalogue", "one key, `models:`, with a list below it")
+    return rows
+
+
+def _checked(path: Path, rows: list[Any]) -> tuple[Row, ...]:
+    errors = [error for number, row in enumerate(rows, 1) for error in _problems(path, number, row)]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ConfigurationErrors(errors)
+    return tuple({"aliases": [], **row} for row in rows)
+
+
+def _problems(path: Path, number: int, row: Any) -> list[ConfigurationError]:
+    if not isinstance(row, dict):
+        return [_wrong(path, None, f"entry {number} is no mapping", "`key: value` lines")]
+    where = f"entry {number} ({str(row.get('label', row.get('id', 'without a label')))[:60]})"
+    known = {field.name: field for field in fields(ModelFacts)}
+    found = []
+    for name in row:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            found.append(
+                _wrong(path, None, f"{where}: {str(name)[:60]} is no field of a model{hint}", ", ".join(known))
+            )
+    required = [name for name, field in known.items() if field.default is MISSING and name not in OPTIONAL]
+    missing = [name for name in required if row.get(name) is None]
+    attention = row.get("attention")
+    if attention in list(Attention):
+        missing += [name for name in NEEDS[Attention(attention)] if not row.get(name)]
+    if missing:
+        found.append(_wrong(path, None, f"{where} lacks {', '.join(missing)}", "every field the sizes follow from"))
+    for name, field in known.items():
+        allowed = _disallowed(str(field.type), row[name]) if row.get(name) is not None else None
+        if allowed:
+            found.append(_wrong(path, None, f"{where}: {name} is {str(row[name])[:60]!r}", allowed))
+    return found
+
+
+def _disallowed(kind: str, value: object) -> str | None:
+    """What is allowed in a field of that type, where `value` is not."""
+    if kind in ("Architecture", "Attention"):
+        allowed = [str(one) for one in (Architecture if kind == "Architecture" else Attention)]
+        return None if value in allowed else ", ".join(allowed)
+    if kind.startswith("tuple"):
+        is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        return None if is_list else "a list of names"
+    if kind == "str":
+        return None if isinstance(value, str) and value else "text (a date in quotes too)"
+    if kind == "bool":
+        return None if isinstance(value, bool) else "true or false"
+    is_number = isinstance(value, int) or (kind == "float" and isinstance(value, float) and value < 1e18)
+    in_range = is_number and not isinstance(value, bool) and 0 <= value <= 10**18  # type: ignore[operator]
+    return None if in_range else "a whole number, 0 or more"
+
+
+def row_of(facts: ModelFacts) -> Row:
+    """One entry as a row of the file: what is empty or the default is left out."""
+    values = {name: value for name, value in asdict(facts).items() if value not in (None, 0, ())}  # 0 is False too
+    if values.get("active_parameters") == values.get("parameters"):
+        values.pop("active_parameters")
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add `row` at the end of the file, made if it is not there; refused where the file cannot take it as it is.
+
+    Written beside it and renamed: a reader sees the old file or the new one.
+    """
+    before = _text_of(path) if path.exists() else HEADER
+    rows = _parse(path, before)
+    joined = before if before.endswith("\n") else f"{before}\n"
+    text = joined + _block(row)
+    if _parse_again(path, text) != [*rows, dict(row)]:
+        raise _wrong(
+            path, None, "cannot be added to at its end", "`models:` last, its entries as `  - key: value` lines"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = path.with_name(f".{path.name}.{os.getpid()}")
+    written.write_text(text, encoding="utf-8", newline="\n")
+    written.replace(path)
+
+
+def _parse_again(path: Path, text: str) -> list[Any] | None:
+    try:
+        return _parse(path, text)
+    except ConfigurationError:
+        return None
+
+
+def _block(row: Row) -> str:
+    """JSON scalars and lists are YAML too, and quoted the same way for every value."""
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in row.items()]
+    return "  - " + "\n    ".join(lines) + "\n"
+
+
+def _wrong(path: Path, line: int | None, what: str, allowed: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path.name} {what}",
+        code="SKS0218",
+        key="models",
+        location=Location(str(path), line),
+        allowed=allowed,
+        fix="mend the entry, or remove it and run `seekstack models add`",
+    )
