@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from infra.catalog.facts import GpuFacts, ModelFacts, QuantizationFacts
-from infra.sizing import kernels, kv_cache, layout, memory, weights
-from infra.sizing.engine import Engine
+from infra.catalog.facts import Attention, GpuFacts, ModelFacts, QuantizationFacts
+from infra.sizing import budgets, kernels, kv_cache, layout, weights
+from infra.sizing.compressed_cache import BLOCK_TOKENS, CompressedCache, compressed_cache
+from infra.sizing.engine import Engine, Family
+from infra.sizing.memory import batch_defaults
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.result import Budget
 from infra.units import to_gib
@@ -22,6 +24,10 @@ class Workload:
     concurrency: int
     utilization: float
     engine: Engine
+    kv_dtype: str = "auto"
+    reproduce: bool = False
+    """Retrace what an engine did instead of planning: releases before `FIRST_MEASURED`, V0's own switch to chunked
+    prefill (where a longer context can take less), and the compressed caches of V4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,85 +40,189 @@ class Fit:
     tensor_parallel: int
     budget: Budget
     kv_bytes_per_token: int
+    """The slope alone for a compressed cache."""
     kv_tokens: int
     max_context: int
+    pipeline_parallel: int = 1
+    data_parallel: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The arguments of `fit` in one piece."""
+
+    model: ModelFacts
+    quantization: QuantizationFacts
+    gpu: GpuFacts
+    tensor_parallel: int
+    workload: Workload
+    pipeline_parallel: int
+    data_parallel: int
+
+    @property
+    def where(self) -> str:
+        """`4 x H100-80`, for messages."""
+        count = self.tensor_parallel * self.pipeline_parallel * self.data_parallel
+        return f"{count} x {self.gpu.name}" if count > 1 else self.gpu.name
+
+    def budget(self, context_tokens: int) -> Budget:
+        """Of the fullest GPU."""
+        return budgets.divide(
+            self.model,
+            self.gpu,
+            self.workload.engine,
+            weights_bytes=weights.gpu_weights_bytes(
+                self.model,
+                self.quantization,
+                self.tensor_parallel,
+                pipeline_parallel=self.pipeline_parallel,
+                data_parallel=self.data_parallel,
+                engine=self.workload.engine,
+                gpu=self.gpu,
+            ),
+            tensor_parallel=self.tensor_parallel,
+            utilization=self.workload.utilization,
+            context_tokens=context_tokens,
+            data_parallel=self.data_parallel,
+            reproduce=self.workload.reproduce,
+        )
 
 
 def fit(
-    model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, tensor_parallel: int, workload: Workload
-) -> Fit | Miss:
-    """The layout, or the first cause that rules it out: kernels, then shape, then memory."""
-    miss = (
-        kernels.check_engine(model, workload.engine)
-        or kernels.check_quantization(model, quantization)
-        or kernels.check_gpu(model, quantization, gpu, workload.engine)
-        or layout.check_tensor_parallel(model, quantization, tensor_parallel)
-        or kernels.check_cache(model)
-    )
-    return miss or _fit_memory(model, quantization, gpu, tensor_parallel, workload)
-
-
-def _fit_memory(
-    model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, tensor_parallel: int, workload: Workload
-) -> Fit | Miss:
-    block = kv_cache.block_tokens(model)
-    token_bytes = kv_cache.bytes_per_token(model, tensor_parallel, workload.engine)
-    budget = _budget(model, quantization, gpu, tensor_parallel, workload, workload.context_tokens)
-    where = f"{tensor_parallel} x {gpu.name}" if tensor_parallel > 1 else gpu.name
-    if budget.kv_cache_bytes < token_bytes * block:
-        return _no_room_for_weights(model, quantization, budget, where, workload)
-    tokens = kv_cache.capacity_tokens(budget.kv_cache_bytes, token_bytes, block)
-    needed = kv_cache.needed_tokens(workload.context_tokens, workload.concurrency, block)
-    if tokens < needed:
-        return _no_room_for_cache(model, where, tokens, needed, workload)
-    longest = _budget(model, quantization, gpu, tensor_parallel, workload, model.max_positions)
-    max_context = min(model.max_positions, kv_cache.capacity_tokens(longest.kv_cache_bytes, token_bytes, block))
-    return Fit(
-        model,
-        quantization,
-        gpu,
-        tensor_parallel,
-        budget,
-        token_bytes,
-        tokens,
-        max(max_context, workload.context_tokens),
-    )
-
-
-def _budget(
     model: ModelFacts,
     quantization: QuantizationFacts,
     gpu: GpuFacts,
     tensor_parallel: int,
     workload: Workload,
-    context_tokens: int,
-) -> Budget:
-    return memory.divide(
-        model,
-        gpu,
-        workload.engine,
-        weights_bytes=weights.gpu_weights_bytes(model, quantization, tensor_parallel),
-        tensor_parallel=tensor_parallel,
-        utilization=workload.utilization,
-        context_tokens=context_tokens,
+    *,
+    pipeline_parallel: int = 1,
+    data_parallel: int = 1,
+) -> Fit | Miss:
+    """The layout, or the first cause that rules it out: kernels, then shape, then memory."""
+    miss = (
+        (None if workload.reproduce else kernels.check_engine(model, workload.engine))
+        or kernels.check_quantization(model, quantization)
+        or kernels.check_gpu(model, quantization, gpu, workload.engine)
+        or layout.check_tensor_parallel(model, quantization, tensor_parallel)
+        or layout.check_pipeline_parallel(model, pipeline_parallel)
+        or kernels.check_cache(model, estimate=workload.reproduce)
+    )
+    if miss:
+        return miss
+    case = _Case(model, quantization, gpu, tensor_parallel, workload, pipeline_parallel, data_parallel)
+    budget = case.budget(workload.context_tokens)
+    outcome = _fit_memory(case, budget)
+    if isinstance(outcome, Miss) and budget.cuda_graphs_bytes:
+        return _blame_graphs(case, budget) or outcome
+    return outcome
+
+
+def _blame_graphs(case: _Case, budget: Budget) -> Miss | None:
+    """Where only the room kept for CUDA graphs is missing: the cache would be allocated, and the warm-up would die."""
+    allowed = int(budget.usable_bytes * case.workload.utilization)
+    held = budget.weights_bytes + budget.non_torch_bytes + budget.activation_bytes
+    roomier = replace(budget, kv_cache_bytes=allowed - held)
+    if roomier.kv_cache_bytes <= budget.kv_cache_bytes or isinstance(_fit_memory(case, roomier), Miss):
+        return None
+    missing = to_gib(roomier.kv_cache_bytes - budget.kv_cache_bytes)
+    message = (
+        f"{case.model.label} on {case.where} leaves {to_gib(budget.usable_bytes - allowed):.2f} GiB beside the cache; "
+        f"CUDA graphs and the warm-up need {missing:.2f} GiB more"
+    )
+    allowed_text = f"at most {1 - budget.cuda_graphs_bytes / budget.usable_bytes:.2f}"
+    value = case.workload.utilization
+    return Miss(
+        Reason.GRAPH_RESERVE, message, "gpuMemoryUtilization", value, allowed_text, "lower gpuMemoryUtilization"
     )
 
 
-def _no_room_for_weights(
-    model: ModelFacts, quantization: QuantizationFacts, budget: Budget, where: str, workload: Workload
-) -> Miss:
+def _fit_memory(case: _Case, budget: Budget) -> Fit | Miss:
+    if case.model.attention is Attention.COMPRESSED:
+        cache = compressed_cache(case.model)
+        assert cache is not None  # noqa: S101 kernels.check_cache refuses a model without layers
+        return _fit_compressed(case, budget, cache)
+    workload, block = case.workload, kv_cache.block_tokens(case.model)
+    token_bytes = _token_bytes(case)
+    if budget.kv_cache_bytes < token_bytes * block:
+        return _no_room_for_weights(case, budget)
+    tokens = kv_cache.capacity_tokens(budget.kv_cache_bytes, token_bytes, block)
+    needed = kv_cache.needed_tokens(workload.context_tokens, workload.concurrency, block)
+    if tokens < needed:
+        return _no_room_for_cache(case, tokens, needed)
+    longest = case.budget(case.model.max_positions)
+    max_context = min(case.model.max_positions, kv_cache.capacity_tokens(longest.kv_cache_bytes, token_bytes, block))
+    return _fit_of(case, budget, token_bytes, tokens, max(max_context, workload.context_tokens))
+
+
+def _token_bytes(case: _Case) -> int:
+    return kv_cache.bytes_per_token(
+        case.model,
+        case.tensor_parallel,
+        case.workload.engine,
+        kv_dtype=case.workload.kv_dtype,
+        pipeline_parallel=case.pipeline_parallel,
+    )
+
+
+def _fit_compressed(case: _Case, budget: Budget, cache: CompressedCache) -> Fit | Miss:
+    """Every request takes its constant; the pool must hold as many full requests as are asked for."""
+    workload, room = case.workload, budget.kv_cache_bytes * case.pipeline_parallel
+    if workload.engine.family is Family.SGLANG:
+        return _fit_in_pools(case, budget, cache, room)
+    in_flight = batch_defaults(case.gpu)[0] * workload.engine.steps_in_flight
+    if room < cache.needed_bytes(1, in_flight):
+        return _no_room_for_weights(case, budget)
+    tokens = cache.reported_tokens(room, workload.context_tokens, in_flight)
+    needed = workload.context_tokens * workload.concurrency
+    if cache.needed_bytes(workload.context_tokens, in_flight) > room or tokens < needed:
+        return _no_room_for_cache(case, min(tokens, needed - 1), needed)
+    constant = cache.needed_bytes(1, in_flight)
+    longest = (room - constant) // cache.page_bytes * kv_cache.block_tokens(case.model)
+    max_context = min(case.model.max_positions, max(longest, workload.context_tokens))
+    return _fit_of(case, budget, cache.bytes_per_token, tokens, max_context)
+
+
+def _fit_in_pools(case: _Case, budget: Budget, cache: CompressedCache, room: int) -> Fit | Miss:
+    """SGLang keeps no constant for each request: its pools are shares of the tokens."""
+    workload, each = case.workload, cache.sglang_bytes_per_token()
+    if room < each * BLOCK_TOKENS:
+        return _no_room_for_weights(case, budget)
+    tokens = int(room / each) // BLOCK_TOKENS * BLOCK_TOKENS
+    if tokens < workload.context_tokens * workload.concurrency:
+        return _no_room_for_cache(case, tokens, workload.context_tokens * workload.concurrency)
+    return _fit_of(case, budget, round(each), tokens, min(case.model.max_positions, tokens))
+
+
+def _fit_of(case: _Case, budget: Budget, token_bytes: int, tokens: int, max_context: int) -> Fit:
+    return Fit(
+        case.model,
+        case.quantization,
+        case.gpu,
+        case.tensor_parallel,
+        budget,
+        token_bytes,
+        tokens,
+        max_context,
+        case.pipeline_parallel,
+        case.data_parallel,
+    )
+
+
+def _no_room_for_weights(case: _Case, budget: Budget) -> Miss:
     overhead = budget.non_torch_bytes + budget.activation_bytes
     allowed = budget.weights_bytes + overhead + budget.kv_cache_bytes
     message = (
-        f"{model.label} in {quantization.name} takes {to_gib(budget.weights_bytes):.2f} GiB on each GPU and the engine "
-        f"{to_gib(overhead):.2f} GiB; {where} leaves {to_gib(allowed):.2f} GiB at utilization {workload.utilization:g}"
+        f"{case.model.label} in {case.quantization.name} takes {to_gib(budget.weights_bytes):.2f} GiB on each GPU and "
+        f"the engine {to_gib(overhead):.2f} GiB; {case.where} leaves {to_gib(allowed):.2f} GiB at utilization "
+        f"{case.workload.utilization:g}"
     )
-    return Miss(Reason.WEIGHTS, message, "model", model.label)
+    return Miss(Reason.WEIGHTS, message, "model", case.model.label)
 
 
-def _no_room_for_cache(model: ModelFacts, where: str, tokens: int, needed: int, workload: Workload) -> Miss:
+def _no_room_for_cache(case: _Case, tokens: int, needed: int) -> Miss:
+    workload = case.workload
     message = (
-        f"{model.label} on {where} leaves a cache of {tokens:,} tokens; {workload.concurrency} x "
+        f"{case.model.label} on {case.where} leaves a cache of {tokens:,} tokens; {workload.concurrency} x "
         f"{workload.context_tokens:,} tokens need {needed:,}"
     )
     allowed = f"contextTokens x concurrency up to {tokens:,}"

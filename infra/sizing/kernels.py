@@ -5,14 +5,21 @@ Memory is another question: V3.2 had room on 8x RTX PRO 6000 and failed for want
 
 from __future__ import annotations
 
-from infra.catalog.facts import Attention, GpuFacts, ModelFacts, QuantizationFacts
-from infra.sizing.engine import FIRST_MEASURED, Engine
+from infra.catalog.facts import Architecture, Attention, GpuFacts, ModelFacts, QuantizationFacts
+from infra.sizing.engine import FIRST_MEASURED, Engine, Family
 from infra.sizing.refusal import Miss, Reason
 
 __all__ = ["check_cache", "check_engine", "check_gpu", "check_quantization"]
 
+DENSE_ONLY = frozenset({"nf4"})
+"""bitsandbytes quantises linear layers, not fused experts (vLLM's table of supported quantisations)."""
+ANY_MODEL = frozenset({"gguf"})
+"""Community files exist of every model, V4 too."""
+
 NATIVE_FP8 = (8, 9)
 """Ada and Hopper multiply fp8; below it a blocked fp8 checkpoint is run as a bf16 copy (GPUStack's guide for R1)."""
+SGLANG_V4 = (8, 9)
+"""SGLang raises V4's fp4 experts to fp8 where a GPU has no kernel for them (sglang PR 28620, 8x L20)."""
 SPARSE_ATTENTION_MAJORS = (9, 10)
 """FlashMLA sparse kernels: Hopper and data-centre Blackwell (vLLM recipes, V3.2)."""
 
@@ -26,9 +33,9 @@ def check_engine(model: ModelFacts, engine: Engine) -> Miss | None:
     return Miss(Reason.ENGINE_VERSION, message, "engineVersion", str(engine), allowed, f"use vLLM {allowed}")
 
 
-def check_cache(model: ModelFacts) -> Miss | None:
-    """Refuse caches that a number of bytes per token does not describe, instead of guessing."""
-    if model.attention is not Attention.COMPRESSED:
+def check_cache(model: ModelFacts, *, estimate: bool = False) -> Miss | None:
+    """Refuse caches that a number of bytes per token does not describe, unless an estimate of a known shape will do."""
+    if model.attention is not Attention.COMPRESSED or (estimate and model.layers):
         return None
     message = (
         f"{model.label} keeps a compressed cache (a constant per request and a small slope), "
@@ -42,6 +49,11 @@ def check_cache(model: ModelFacts) -> Miss | None:
 def check_quantization(model: ModelFacts, quantization: QuantizationFacts) -> Miss | None:
     """Mixed fp4 and fp8 is how V4 is published: it is not made from, or into, anything else."""
     mixed = "fp4_fp8"
+    if quantization.name in DENSE_ONLY and model.architecture is Architecture.MOE:
+        message = f"{model.label}: {quantization.name} has no kernel for a mixture of experts"
+        return Miss(Reason.KERNEL, message, "quantization", quantization.name, "awq or gptq")
+    if quantization.name in ANY_MODEL:
+        return None
     if (quantization.name == mixed) == (model.native_dtype == mixed):
         return None
     message = f"{model.label} is published in {model.native_dtype}; {quantization.name} is not made for it"
@@ -51,23 +63,30 @@ def check_quantization(model: ModelFacts, quantization: QuantizationFacts) -> Mi
 def check_gpu(model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine) -> Miss | None:
     """CUDA at all, the engine's wheel, then the kernels of the quantisation and of the attention."""
     have = gpu.compute_capability
+    if have is None and engine.runs_on(gpu.vendor):
+        return None
     if have is None:
         message = f"{gpu.name} ({gpu.vendor}) has no CUDA; the engine would need another build and other kernels"
         return Miss(Reason.KERNEL, message, "gpu", gpu.name, "an NVIDIA GPU")
     if have < engine.min_compute_capability:
         return _too_old(gpu, f"vLLM {engine}", engine.min_compute_capability)
-    return _check_quantization_kernel(model, quantization, gpu, have) or _check_attention_kernel(model, gpu, have)
+    return _check_quantization_kernel(model, quantization, gpu, have, engine) or _check_attention_kernel(
+        model, gpu, have
+    )
 
 
 def _check_quantization_kernel(
-    model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, have: tuple[int, int]
+    model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, have: tuple[int, int], engine: Engine
 ) -> Miss | None:
     name = quantization.name
+    if engine.family in (Family.LLAMA_CPP, Family.OLLAMA):
+        return None
     if name == "bf16" and not gpu.supports_bf16:
         message = f"{gpu.name} has compute capability {_text(have)}; bf16 needs 8.0"
         return Miss(Reason.DTYPE, message, "quantization", name, "fp16, int8, awq or gptq")
-    if have < quantization.min_compute_capability:
-        return _too_old(gpu, name, quantization.min_compute_capability)
+    oldest = SGLANG_V4 if name == "fp4_fp8" and engine.family is Family.SGLANG else quantization.min_compute_capability
+    if have < oldest:
+        return _too_old(gpu, name, oldest)
     newest = quantization.max_compute_capability
     if newest is not None and have > newest:
         message = f"{gpu.name}: no {name} kernel above compute capability {_text(newest)}"

@@ -3,43 +3,61 @@
 from __future__ import annotations
 
 from infra.catalog.facts import Attention, ModelFacts
+from infra.sizing.compressed_cache import BLOCK_TOKENS
 from infra.sizing.engine import Engine
 
-__all__ = ["block_tokens", "bytes_per_token", "capacity_tokens", "needed_tokens"]
+__all__ = ["block_tokens", "bytes_per_token", "capacity_tokens", "element_bytes", "needed_tokens"]
 
 ELEMENT_BYTES = 2
 """16-bit cache, the engine's default for each model except V3.2."""
+ELEMENT_BYTES_BY_DTYPE = {"fp8": 1.0, "int8": 1.0, "q8_0": 34 / 32, "q5_0": 22 / 32, "q4_0": 18 / 32, "fp32": 4.0}
+"""By the start of the name (`fp8_e4m3`); llama.cpp's kinds with a scale for 32 elements. Any other name is 16 bit."""
 SPARSE_BYTES_PER_LAYER = 656 + 128 + 4
 """V3.2: fp8_ds_mla entry (vLLM kv_cache_interface.py) and the indexer's key with its scale."""
+INDEX_BYTES = 128 + 4
+"""The indexer's key alone, beside a 16-bit entry."""
 
 
 def block_tokens(model: ModelFacts) -> int:
-    """Tokens of one block: 16 by default, 64 for FlashMLA."""
+    """Tokens of one block: 16 by default, 64 for FlashMLA, 256 for compressed caches."""
+    if model.attention is Attention.COMPRESSED:
+        return BLOCK_TOKENS
     return 16 if model.attention is Attention.GROUPED else 64
 
 
-def bytes_per_token(model: ModelFacts, tensor_parallel: int, engine: Engine) -> int:
-    """Cache of one token on one rank, all layers.
+def element_bytes(kv_dtype: str) -> float:
+    """Bytes of one number of the cache; `auto` and unknown names are 16 bit."""
+    name = kv_dtype.casefold()
+    return next((size for start, size in ELEMENT_BYTES_BY_DTYPE.items() if name.startswith(start)), ELEMENT_BYTES)
+
+
+def bytes_per_token(
+    model: ModelFacts, tensor_parallel: int, engine: Engine, *, kv_dtype: str = "auto", pipeline_parallel: int = 1
+) -> int:
+    """Cache of one token on one rank, the layers of the longest stage.
 
     Grouped heads are split over the ranks, and repeated once there are more ranks than heads. The latent vector is the
     same on every rank: dividing it would be an error of 8 on 8 GPUs. Compressed caches (V4) are not linear in tokens.
     """
+    layers, element = -(-model.layers // pipeline_parallel), element_bytes(kv_dtype)
     if model.attention is Attention.COMPRESSED:
         raise ValueError(f"{model.label}: the cache is not a number of bytes per token")
     if model.attention is Attention.GROUPED:
         heads = model.kv_heads // min(tensor_parallel, model.kv_heads)
-        return 2 * model.layers * heads * (model.head_dim or 0) * ELEMENT_BYTES
+        return round(2 * layers * heads * (model.head_dim or 0) * element)
     if not engine.stores_latent_cache:
-        return _full_heads_bytes(model, tensor_parallel)
+        return round(_full_heads(model, tensor_parallel) * layers * element)
+    latent = (model.kv_lora_rank or 0) + (model.qk_rope_head_dim or 0)
     if model.attention is Attention.SPARSE_LATENT:
-        return model.layers * SPARSE_BYTES_PER_LAYER
-    return model.layers * ((model.kv_lora_rank or 0) + (model.qk_rope_head_dim or 0)) * ELEMENT_BYTES
+        packed = kv_dtype.casefold() == "auto" or element == 1
+        return layers * (SPARSE_BYTES_PER_LAYER if packed else latent * ELEMENT_BYTES + INDEX_BYTES)
+    return round(layers * latent * element)
 
 
-def _full_heads_bytes(model: ModelFacts, tensor_parallel: int) -> int:
+def _full_heads(model: ModelFacts, tensor_parallel: int) -> int:
     key = (model.qk_nope_head_dim or 0) + (model.qk_rope_head_dim or 0)
     heads = model.attention_heads // min(tensor_parallel, model.attention_heads)
-    return model.layers * heads * (key + (model.v_head_dim or 0)) * ELEMENT_BYTES
+    return heads * (key + (model.v_head_dim or 0))
 
 
 def capacity_tokens(cache_bytes: int, token_bytes: int, block: int) -> int:

@@ -1,11 +1,11 @@
-"""Over how many GPUs of one node a model can be split."""
+"""Over how many GPUs a model can be split, and how a person would split it."""
 
 from __future__ import annotations
 
 from infra.catalog.facts import ModelFacts, QuantizationFacts
 from infra.sizing.refusal import Miss, Reason
 
-__all__ = ["check_tensor_parallel", "splits"]
+__all__ = ["check_pipeline_parallel", "check_tensor_parallel", "splits", "spread"]
 
 
 def splits(model: ModelFacts, quantization: QuantizationFacts, gpus: int) -> tuple[int, ...]:
@@ -31,6 +31,27 @@ def check_tensor_parallel(model: ModelFacts, quantization: QuantizationFacts, ra
             share = f"{size} / {ranks} = {size / ranks:g}"
             return _miss(Reason.BLOCK_128, f"{model.label}: {share} is not a multiple of the fp8 block {block}", ranks)
     return None
+
+
+def check_pipeline_parallel(model: ModelFacts, stages: int) -> Miss | None:
+    """A stage holds one layer at least."""
+    if stages == 1 or not model.layers or stages <= model.layers:
+        return None
+    message = f"{model.label} has {model.layers} layers, fewer than {stages} pipeline stages"
+    return Miss(Reason.GPU_COUNT, message, "pipelineParallel", stages, f"1 to {model.layers}")
+
+
+def spread(
+    model: ModelFacts, quantization: QuantizationFacts, gpus: int, nodes: int, data_parallel: int = 1
+) -> tuple[int, int]:
+    """Tensor ranks and pipeline stages for all `gpus`: tensor parallel inside a node, stages across nodes.
+
+    Within a node as many ranks as the shape allows that divide its GPUs, and stages for the rest.
+    """
+    each = max(1, gpus // max(1, nodes) // data_parallel)
+    most = min(each, max(1, model.attention_heads))
+    ranks = max(n for n in splits(model, quantization, most) if each % n == 0)
+    return ranks, max(1, nodes) * (each // ranks)
 
 
 def _miss(reason: Reason, message: str, ranks: int) -> Miss:

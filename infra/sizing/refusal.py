@@ -30,6 +30,7 @@ class Reason(StrEnum):
     CPU_ARCHITECTURE = "cpu_architecture"
     FRACTIONAL_GPU = "fractional_gpu"
     GPU_COUNT = "gpu_count"
+    GRAPH_RESERVE = "graph_reserve"
 
     @property
     def code(self) -> str:

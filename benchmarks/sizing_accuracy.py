@@ -1,0 +1,98 @@
+"""How near the sizing comes to what engines printed, beside three public estimators.
+
+    python benchmarks/sizing_accuracy.py [ROWS.csv ...] [--json] [--all]
+
+Rows are public logs and issues in the shape of benchmarks/sizing_open.csv; without an argument, our own validation
+rows. Only rows of high and medium confidence are scored, and a row whose names are not known is counted with the
+reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.sizing_rows import read_rows  # noqa: E402 the checkout comes before an installed copy
+from benchmarks.sizing_score import Judgement, Score, score  # noqa: E402
+
+DEFAULT_ROWS = ROOT / "benchmarks" / "sizing_rows.csv"
+BARS = {
+    "kv_formula": (1.0, "exact to the block"),
+    "fit": (0.95, "right; all of high confidence, and no false yes"),
+    "weights": (0.90, "within 3 %"),
+    "capacity": (0.85, "within the larger of 10 % and 2 % of the GPU, vLLM 0.6.5 and later"),
+    "max_context": (0.80, "within 15 %"),
+    "parallel_rule": (1.0, "right"),
+}
+
+
+def main() -> int:
+    """Print the report of each file; 0 as long as they can be read."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", type=Path, default=[DEFAULT_ROWS])
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--all", action="store_true", help="list every comparison, not only the misses")
+    arguments = parser.parse_args()
+    scores = {}
+    for path in arguments.rows:
+        try:
+            scores[path.name] = score(read_rows(path))
+        except (OSError, UnicodeDecodeError) as error:
+            print(f"{path}: {error}", file=sys.stderr)
+            return 2
+    if arguments.json:
+        documents = {name: found.to_json() for name, found in scores.items()}
+        print(json.dumps(next(iter(documents.values())) if len(documents) == 1 else documents, indent=2))
+    else:
+        print("\n\n".join(report(name, found, everything=arguments.all) for name, found in scores.items()))
+    return 0
+
+
+def report(name: str, found: Score, *, everything: bool = False) -> str:
+    """The table, the comparisons that went wrong, and the rows that were not scored."""
+    scored = len({one.row for one in found.judgements})
+    lines = [f"{name}: {found.rows} rows, {scored} scored", ""]
+    lines.append(f"{'metric':38} {'ours':>12} {'bar':>6} {'KAITO':>10} {'GPUStack':>10} {'llm-d':>10}")
+    lines += [_line(metric, found.of(metric)) for metric in dict.fromkeys(one.metric for one in found.judgements)]
+    fits = found.of("fit")
+    false_yes = [one.row for one in fits if not one.right and one.ours == "yes"]
+    high = [one for one in fits if one.confidence == "high"]
+    right = sum(one.right for one in high)
+    lines.append(f"fit of high confidence: {right} of {len(high)}; false yes: {', '.join(false_yes) or 'none'}")
+    shown = found.judgements if everything else [one for one in found.judgements if not one.right]
+    lines += ["", "every comparison:" if everything else "misses:", *(_detail(one) for one in shown)]
+    reasons = Counter(found.skipped.values())
+    lines += [
+        "",
+        f"not scored: {len(found.skipped)}",
+        *(f"  {count} x {reason}" for reason, count in reasons.most_common()),
+    ]
+    return "\n".join(lines)
+
+
+def _line(metric: str, judgements: list[Judgement]) -> str:
+    count, right = len(judgements), sum(one.right for one in judgements)
+    bar = f"{BARS[metric][0]:.0%}" if metric in BARS else ""
+    others = []
+    for baseline in ("KAITO", "GPUStack", "llm-d"):
+        known = [one.baselines[baseline] for one in judgements if baseline in one.baselines]
+        others.append(f"{sum(known)} / {len(known)}" if known else "-")
+    ours = f"{right} / {count}"
+    return f"{metric:38} {ours:>6} {right / count:>5.0%} {bar:>6} {others[0]:>10} {others[1]:>10} {others[2]:>10}"
+
+
+def _detail(one: Judgement) -> str:
+    mark = " " if one.right else "!"
+    return (
+        f"  {mark} {one.row:6} {one.metric[:14]:14} printed {one.expected:>14}  ours {one.ours:>14}  {one.note[:150]}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
