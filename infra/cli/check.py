@@ -26,8 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     from infra.catalog.load import load
     from infra.planning import plan_for, read_settings
 
-    catalog = load()
-    settings = read_settings(arguments.cwd or project_root(Path.cwd()), arguments.stack, catalog)
+    root = arguments.cwd or project_root(Path.cwd())
+    catalog = load(root)
+    settings = read_settings(root, arguments.stack, catalog)
     plan = plan_for(settings, catalog)
     if arguments.json:
         json.dump({"stack": arguments.stack, "plan": plan.to_json()}, sys.stdout, indent=2)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.cli.output import add_json_flag, console, write_json, write_table
+from infra.cli.output import add_json_flag, write_json
+from infra.cli.plan_tables import show, show_training
 
 if TYPE_CHECKING:
+    from infra.catalog.facts import Catalog
     from infra.sizing.result import Plan
+    from infra.sizing.training_plan import TrainingOutcome
 
 __all__ = ["add_parser", "show"]
 
-GIB = 2**30
-FEW = 3
-"""Rejected and alternative machines shown without `--explain`."""
+FIELDS = (
+    "model", "quantization", "context_tokens", "concurrency", "instance_type", "gpu", "gpus", "nodes",
+    "tensor_parallel", "pipeline_parallel", "data_parallel", "utilization", "load_target_seconds", "region",
+    "objective", "max_usd_per_hour", "families", "quota_vcpus", "max_ttft_seconds", "engine_version", "driver", "cuda",
+    "python",
+)  # fmt: skip
+"""Flags that are fields of PlanRequest, which has the defaults."""
+TRAINING_FIELDS = ("rank", "sequence_tokens", "micro_batch", "zero_stage", "offload", "bits")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,143 +34,111 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--quantization", help="bf16, fp16, fp8, int8, awq or gptq; default: as published, if it fits")
     parser.add_argument("--context", type=int, dest="context_tokens", metavar="TOKENS", help="longest request (8192)")
     parser.add_argument("--concurrency", type=int, metavar="N", help="full-length requests at the same time (1)")
-    parser.add_argument("--instance", dest="instance_type", metavar="TYPE", help="a fixed EC2 instance type")
-    parser.add_argument("--gpu", metavar="NAME", help="GPU of a machine you own: see `seekstack gpus`")
-    parser.add_argument("--gpus", type=int, metavar="N", help="how many of them it has")
-    parser.add_argument("--tp", type=int, dest="tensor_parallel", metavar="N", help="GPUs that share one model")
-    parser.add_argument("--utilization", type=float, metavar="0.92", help="part of GPU memory the engine may take")
-    parser.add_argument("--load-target-seconds", type=int, metavar="S", help="time to read the weights (300)")
-    parser.add_argument("--region", metavar="NAME", help="AWS region")
+    parser.add_argument(
+        "--workload", choices=("serve", "train", "lora", "qlora"), default="serve", help="what the model is for (serve)"
+    )
+    _add_hardware(parser.add_argument_group("hardware"))
+    _add_limits(parser.add_argument_group("choice"))
+    _add_software(parser.add_argument_group("software: what is given must go together, and the rest follows"))
+    _add_training(parser.add_argument_group("training"))
     parser.add_argument("--explain", action="store_true", help="show the arithmetic and every rejected candidate")
     add_json_flag(parser)
     parser.set_defaults(run=run)
 
 
-FIELDS = (
-    "model",
-    "quantization",
-    "context_tokens",
-    "concurrency",
-    "instance_type",
-    "gpu",
-    "gpus",
-    "tensor_parallel",
-    "utilization",
-    "load_target_seconds",
-    "region",
-)
+def _add_hardware(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--instance", dest="instance_type", metavar="TYPE", help="a fixed EC2 instance type")
+    group.add_argument("--gpu", metavar="NAME", help="GPU of a machine you own: see `seekstack gpus`")
+    group.add_argument("--gpus", type=int, metavar="N", help="how many of them it has")
+    group.add_argument("--inventory", type=Path, metavar="FILE", help="machines you own, as a YAML or JSON list")
+    group.add_argument("--nodes", type=int, metavar="N", help="machines that may be used together (1)")
+    group.add_argument("--tp", type=int, dest="tensor_parallel", metavar="N", help="GPUs that share each layer")
+    group.add_argument("--pp", type=int, dest="pipeline_parallel", metavar="N", help="stages of layers")
+    group.add_argument("--dp", type=int, dest="data_parallel", metavar="N", help="copies of the model (1)")
+    group.add_argument("--utilization", type=float, metavar="0.92", help="part of GPU memory the engine may take")
+    group.add_argument("--load-target-seconds", type=int, metavar="S", help="time to read the weights (300)")
+    group.add_argument("--region", metavar="NAME", help="AWS region")
+
+
+def _add_limits(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--objective", choices=("cost", "latency", "throughput"), help="what the best is (cost)")
+    group.add_argument("--max-usd-per-hour", type=float, metavar="USD", help="for all machines together")
+    group.add_argument("--families", type=_names, metavar="A,B", help="EC2 families to choose from, such as g6,g6e")
+    group.add_argument("--quota-vcpus", type=int, metavar="N", help="vCPUs your EC2 quota allows")
+    group.add_argument("--max-ttft-seconds", type=float, metavar="S", help="time to the first token, as expected")
+
+
+def _add_software(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--engine-version", metavar="VERSION", help="vLLM release (the newest that goes with the rest)")
+    group.add_argument("--driver", metavar="VERSION", help="NVIDIA driver of the machine, or its branch")
+    group.add_argument("--cuda", metavar="VERSION", help="CUDA of the wheels, such as 12.8 or cu128")
+    group.add_argument("--python", metavar="VERSION", help="Python the engine runs on")
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--rank", type=int, metavar="R", help="of LoRA adapters (8)")
+    group.add_argument("--sequence", type=int, dest="sequence_tokens", metavar="TOKENS", help="tokens of a text (1024)")
+    group.add_argument("--micro-batch", type=int, metavar="N", help="texts a GPU works on at a time (1)")
+    group.add_argument("--bits", type=int, choices=(8, 4, 2), help="of the frozen weights under QLoRA (4)")
+    group.add_argument(
+        "--zero", type=int, dest="zero_stage", choices=(0, 1, 2, 3), help="ZeRO stage (the lowest of 0, 2, 3 that fits)"
+    )
+    group.add_argument(
+        "--offload", choices=("none", "optimizer", "parameters_and_optimizer"), help="to host memory (none)"
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
 
 
 def run(options: argparse.Namespace) -> int:
     """Plan and show it; a refusal is an error with exit code 2, in JSON with `fits: false`."""
     from infra.catalog.load import load
-    from infra.sizing.plan import PlanRequest, plan
-    from infra.sizing.refusal import Refusal
+    from infra.sizing.refused import PlanRefusal
 
-    given = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
     try:
-        outcome = plan(PlanRequest(**given), load())
-    except Refusal as refusal:
+        outcome = _outcome(options, load())
+    except PlanRefusal as refusal:
         if not options.json:
             raise
-        write_json(_refusal_document(refusal))
+        write_json(refusal.document())
         return refusal.exit_code
     if options.json:
         write_json(outcome.to_json())
+    elif options.workload == "serve":
+        show(outcome, explained=options.explain)  # type: ignore[arg-type]
     else:
-        show(outcome, explained=options.explain)
+        show_training(outcome, explained=options.explain)  # type: ignore[arg-type]
     return 0
 
 
-def _refusal_document(refusal: Any) -> dict[str, object]:
-    error = refusal.to_json()
-    reason = {"code": str(refusal.reason), "message": refusal.sentence, "fix": refusal.fix}
-    return {"fits": False, "reasons": [reason], "rejected": error["rejected"], "error": error}
+def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOutcome:
+    from infra.inventory import read_inventory
+    from infra.sizing.objective import Objective
+    from infra.sizing.plan import PlanRequest, plan
+    from infra.sizing.training_plan import plan_training
+
+    given = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
+    hosts = read_inventory(options.inventory, catalog) if options.inventory else ()
+    given["objective"] = Objective(given.get("objective", Objective.COST))
+    request = PlanRequest(**given, hosts=hosts)
+    training = {name: value for name in TRAINING_FIELDS if (value := getattr(options, name)) is not None}
+    if options.workload == "serve":
+        _refuse_training_flags(training)
+        return plan(request, catalog)
+    return plan_training(options.workload, training, request, catalog)
 
 
-def show(plan: Plan, *, explained: bool) -> None:
-    """The plan as tables; `explained` adds the arithmetic and every rejected candidate."""
-    write_table(("", "plan"), _summary(plan))
-    write_table(("memory of each GPU", "GiB"), _budget(plan))
-    out = console()
-    for warning in plan.warnings:
-        out.print(f"note: {warning}")
-    _show_alternatives(plan, explained=explained)
-    _show_rejected(plan, explained=explained)
-    if explained:
-        from infra.sizing.explain import explain
+def _refuse_training_flags(given: dict[str, Any]) -> None:
+    from infra.errors import ConfigurationError
 
-        out.print("arithmetic:")
-        for line in explain(plan):
-            out.print(f"  {line}")
-
-
-def _summary(plan: Plan) -> list[tuple[str, str]]:
-    volume = plan.volume
-    speed = f"{volume.iops:,} IOPS, {volume.throughput_mib_per_second} MiB/s"
-    return [
-        ("model", plan.model.id),
-        ("weights", f"{plan.weights_bytes / GIB:.2f} GiB as {plan.quantization}, computed in {plan.dtype}"),
-        ("hardware", _hardware(plan)),
-        ("price", _price(plan)),
-        ("cache", f"{plan.kv_tokens:,} tokens; longest request {plan.max_context:,}"),
-        ("asked for", f"{plan.concurrency} x {plan.context_tokens:,} tokens"),
-        ("weight volume", f"gp3, {volume.size_gib} GiB, {speed}"),
-        ("start", f"weights read in {plan.load_seconds} s; failed after {plan.startup_budget_seconds} s"),
-        ("host", f"{plan.host_memory_bytes / GIB:g} GiB of memory, {plan.cpu_millicores / 1000:g} CPU"),
-        ("engine", f"{plan.engine} {plan.engine_version} {' '.join(plan.engine_arguments)}"),
-    ]
-
-
-def _hardware(plan: Plan) -> str:
-    gpus = f"{plan.gpus} x {plan.gpu.name}"
-    return f"{plan.instance.instance_type} ({gpus})" if plan.instance else gpus
-
-
-def _price(plan: Plan) -> str:
-    if plan.instance is None:
-        return "your own machine"
-    if plan.usd_per_hour is None:
-        return "not in the catalogue"
-    return f"{plan.usd_per_hour:.3f} USD/h on demand, {plan.instance.price_region}, {plan.price_date}"
-
-
-def _budget(plan: Plan) -> list[tuple[str, str]]:
-    budget = plan.budget
-    parts = (
-        ("weights", budget.weights_bytes),
-        ("outside torch (CUDA context, NCCL)", budget.non_torch_bytes),
-        ("activations", budget.activation_bytes),
-        ("CUDA graphs", budget.cuda_graphs_bytes),
-        ("KV cache", budget.kv_cache_bytes),
-    )
-    free = budget.usable_bytes - sum(value for _, value in parts)
-    rows = (*parts, (f"left free (utilization {plan.utilization:g})", free), ("usable", budget.usable_bytes))
-    return [(name, f"{value / GIB:.2f}") for name, value in rows]
-
-
-def _show_alternatives(plan: Plan, *, explained: bool) -> None:
-    shown = plan.alternatives if explained else plan.alternatives[:FEW]
-    if not shown:
-        return
-    rows = (
-        (
-            a.instance_type,
-            f"{a.tensor_parallel} x {a.gpu}",
-            f"{a.kv_tokens:,}",
-            a.usd_per_hour and f"{a.usd_per_hour:.3f}",
+    if given:
+        flags = ", ".join(given)
+        raise ConfigurationError(
+            f"{flags}: serving takes none",
+            code="SKS0205",
+            key=next(iter(given)),
+            allowed="with --workload train, lora or qlora",
+            fix="add --workload, or leave it out",
         )
-        for a in shown
-    )
-    title = f"would also fit: {len(plan.alternatives)} instance types"
-    write_table(("instance type", "uses", "cache tokens", "USD/h"), rows, title=title)
-
-
-def _show_rejected(plan: Plan, *, explained: bool) -> None:
-    if not plan.rejected:
-        return
-    first_of_each = list({one.code: one for one in reversed(plan.rejected)}.values())[::-1]
-    shown = plan.rejected if explained else first_of_each[:FEW]
-    more = "" if len(shown) == len(plan.rejected) else f", {len(shown)} shown (--explain shows all)"
-    rows = ((one.candidate, one.quantization, one.code, one.message) for one in shown)
-    write_table(("candidate", "as", "reason", ""), rows, title=f"rejected: {len(plan.rejected)}{more}")

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from infra.serving import render_checked, serving_spec
     from infra.settings import Target
 
-    catalog = load()
+    catalog = load(arguments.cwd or project_root(Path.cwd()))
     settings = _settings(arguments, catalog)
     if settings.target is not Target.KUBERNETES:
         raise ConfigurationError(

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from infra.catalog.facts import Architecture, Attention, ModelFacts
 
@@ -138,10 +139,17 @@ def _latent(model: ModelFacts, targets: tuple[Target, ...], rank: int) -> tuple[
 
 def adapter_parameters(model: ModelFacts, rank: int, targets: Iterable[Target]) -> int | str:
     """Trainable parameters of one adapter: 28 x 16 x (3584 + 3584) = 3.2 M for rank 16 on q of the 7B."""
+    width = _sides(model, tuple(targets))
+    return width if isinstance(width, str) else rank * width
+
+
+@lru_cache(maxsize=64)
+def _sides(model: ModelFacts, targets: tuple[Target, ...]) -> int | str:
+    """Inputs and outputs of all matrices: kept, because a search for the smallest machine asks thousands of times."""
     found = matrices(model, targets)
     if isinstance(found, str):
         return found
-    return rank * sum((matrix.inputs + matrix.outputs) * matrix.count for matrix in found)
+    return sum((matrix.inputs + matrix.outputs) * matrix.count for matrix in found)
 
 
 def served_bytes(

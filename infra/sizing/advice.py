@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from infra.catalog.facts import Catalog, InstanceFacts, ModelFacts
-from infra.sizing.choice import Choice, Failure, Machine, choose
+from infra.catalog.facts import InstanceFacts, ModelFacts
+from infra.sizing.choice import Choice, Failure, Option, Search
+from infra.sizing.compatibility import Resolved
 from infra.sizing.fit import Fit
-from infra.sizing.refusal import Miss
+from infra.sizing.machines import Machine, check_limits, check_machine
+from infra.sizing.objective import Objective
+from infra.sizing.refusal import Miss, Reason
+from infra.sizing.refused import PlanRefusal
 from infra.sizing.request import PlanRequest
 from infra.units import to_gib
 
-__all__ = ["alias_note", "fix_for", "warnings_for"]
+__all__ = ["alias_note", "refuse", "warnings_for"]
 
 PAGE_CACHE_FACTOR = 1.2
 """Host memory below 1.2 x weights cannot keep them in the page cache: each restart reads the volume again."""
+FAST_LINK_GBIT = 100
+"""Stages hand 16-bit hidden states on for each token; below a data-centre link the network is what a person waits for
+(vLLM and NVIDIA's guides for several nodes ask for InfiniBand or EFA; from knowledge)."""
+FEW_NODES = 4
+"""How many machines a fix may ask for."""
+MEMORY = (Reason.WEIGHTS, Reason.KV_CACHE, Reason.GRAPH_RESERVE)
 
 
 def alias_note(requested: str, model: ModelFacts) -> str | None:
@@ -27,17 +38,22 @@ def alias_note(requested: str, model: ModelFacts) -> str | None:
     return f"{name} is an alias of {model.label}{released}"
 
 
-def warnings_for(request: PlanRequest, choice: Choice, load_seconds: int, checkpoint_bytes: int) -> tuple[str, ...]:
+def warnings_for(
+    search: Search, choice: Choice, resolved: Resolved, load_seconds: int, checkpoint_bytes: int
+) -> tuple[str, ...]:
     """Everything a person should know before paying for the plan."""
-    layout = choice.fit
+    request, best = search.request, choice.best
+    layout = best.fit
     notes = [
         alias_note(request.model, layout.model),
-        *_quantization_notes(request, layout, choice.machine),
+        *_quantization_notes(request, layout, best.machine),
         *_load_notes(request, load_seconds),
     ]
-    instance = choice.machine.instance
+    instance = best.machine.instance
     if instance is not None:
-        notes += _instance_notes(request, instance, layout, checkpoint_bytes)
+        notes += _instance_notes(request, instance, best, checkpoint_bytes)
+    notes += _link_notes(request, best)
+    notes += [note for note in resolved.warnings if note not in resolved.gpu_warnings]
     return tuple(note for note in notes if note)
 
 
@@ -71,10 +87,10 @@ def _load_notes(request: PlanRequest, load_seconds: int) -> list[str]:
     return [f"reading the weights takes {load_seconds} s, above the target of {request.load_target_seconds} s"]
 
 
-def _instance_notes(request: PlanRequest, instance: InstanceFacts, layout: Fit, checkpoint_bytes: int) -> list[str]:
-    name, notes = instance.instance_type, []
-    if instance.gpus > layout.tensor_parallel:
-        notes.append(f"{instance.gpus - layout.tensor_parallel} of {instance.gpus} GPUs of {name} stay idle")
+def _instance_notes(request: PlanRequest, instance: InstanceFacts, best: Option, checkpoint_bytes: int) -> list[str]:
+    name, notes, used = instance.instance_type, [], best.arrangement.gpus_per_machine
+    if instance.gpus > used:
+        notes.append(f"{instance.gpus - used} of {instance.gpus} GPUs of {name} stay idle")
     if instance.host_memory_bytes < PAGE_CACHE_FACTOR * checkpoint_bytes:
         have = f"{to_gib(instance.host_memory_bytes):g} GiB of host memory"
         notes.append(f"{have} cannot cache {to_gib(checkpoint_bytes):.1f} GiB of weights: each start reads the volume")
@@ -86,31 +102,103 @@ def _instance_notes(request: PlanRequest, instance: InstanceFacts, layout: Fit, 
     return notes
 
 
-def fix_for(miss: Miss, model: ModelFacts, request: PlanRequest, catalog: Catalog) -> str:
+def _link_notes(request: PlanRequest, best: Option) -> list[str]:
+    """The weakest link between machines; inside one the cards' own."""
+    if best.arrangement.machines == 1:
+        return []
+    what = f"{best.arrangement.pipeline_parallel} stages x {best.arrangement.data_parallel} copies"
+    instance = best.machine.instance
+    if instance is not None:
+        link = f"{instance.network}, {'EFA' if instance.efa else 'no EFA: slow'}"
+        return [f"{what} on {best.arrangement.machines} x {instance.instance_type}: the weakest link is {link}"]
+    used = {one.host for one in best.placed}
+    links = {host.name: host.network_gbit for host in request.hosts if host.name in used}
+    known = {name: link for name, link in links.items() if link is not None}
+    if not used or len(known) < len(used):
+        return [f"{what} on several machines: the network between them is not stated; it should be InfiniBand or EFA"]
+    name = min(known, key=lambda one: known[one])
+    slow = "" if known[name] >= FAST_LINK_GBIT else f", below the {FAST_LINK_GBIT} Gbit/s it should have"
+    return [f"{what} on {len(used)} hosts: the weakest link is {name} with {known[name]:g} Gbit/s{slow}"]
+
+
+def refuse(search: Search, outcome: Choice | Failure, conflict: Sequence[Miss]) -> PlanRefusal:
+    """Every cause at once: what cannot be together of the software, then the limits or the hardware."""
+    misses = [(miss, miss.fix or "") for miss in conflict]
+    if conflict:
+        misses += _beside_software(search)
+    elif isinstance(outcome, Failure):
+        misses += [(miss, fix_for(miss, search)) for miss in _causes(search, outcome)]
+    rejected = outcome.rejected if isinstance(outcome, Failure) else ()
+    return PlanRefusal([miss for miss, _ in misses], fixes=[fix for _, fix in misses], rejected=rejected)
+
+
+def _beside_software(search: Search) -> list[tuple[Miss, str]]:
+    """What rules named hardware out whatever software is on it, with its fix."""
+    if not search.request.names_machine:
+        return []
+    request = replace(search.request, driver=None, cuda=None, python=None, engine_version=None)
+    free = replace(search, request=request, software=replace(search.software, request=request, engines={}))
+    outcome = free.choose()
+    if isinstance(outcome, Choice) or outcome.miss.reason in (Reason.COMPUTE_CAPABILITY, Reason.ENGINE_VERSION):
+        return []
+    return [(outcome.miss, fix_for(outcome.miss, free))]
+
+
+def _causes(search: Search, outcome: Failure) -> tuple[Miss, ...]:
+    """The limits that the cheapest machine without limits breaks; where none serves even then, what rules that out."""
+    request = search.request
+    if not (request.families or request.max_usd_per_hour or request.quota_vcpus or request.max_ttft_seconds):
+        return (outcome.miss,)
+    limits = {"families": (), "max_usd_per_hour": None, "quota_vcpus": None, "max_ttft_seconds": None}
+    free = search.again(**limits, objective=Objective.COST).choose()
+    if isinstance(free, Failure):
+        return (free.miss,)
+    best, machines = free.best, free.best.arrangement.machines
+    broken = (
+        check_machine(best.machine, replace(request, max_usd_per_hour=None, quota_vcpus=None)),
+        check_limits(best.machine, machines, replace(request, quota_vcpus=None)),
+        check_limits(best.machine, machines, replace(request, max_usd_per_hour=None)),
+        search.check_first_token(best.fit, best.arrangement, best.engine),
+    )
+    return tuple(miss for miss in broken if miss) or (outcome.miss,)
+
+
+def fix_for(miss: Miss, search: Search) -> str:
     """What would serve the model: found by asking again with one constraint less at a time."""
-    ways = [miss.fix, *_other_quantization(model, request, catalog), *_other_machine(model, request, catalog)]
-    found = list(dict.fromkeys(way for way in ways if way))
+    ways = [miss.fix, *_other_quantization(search), *_other_machine(search)]
+    found = list(dict.fromkeys(way for way in ways if way)) or _more_machines(miss, search)
     return "; or ".join(found) or "no single machine of the catalogue serves it: use a smaller model"
 
 
-def _other_quantization(model: ModelFacts, request: PlanRequest, catalog: Catalog) -> list[str]:
-    if request.quantization is None:
+def _other_quantization(search: Search) -> list[str]:
+    if search.request.quantization is None:
         return []
-    automatic = choose(model, replace(request, quantization=None), catalog)
-    return [f"set quantization to {automatic.fit.quantization.name}"] if isinstance(automatic, Choice) else []
+    automatic = search.again(quantization=None).choose()
+    return [f"set quantization to {automatic.best.fit.quantization.name}"] if isinstance(automatic, Choice) else []
 
 
-def _other_machine(model: ModelFacts, request: PlanRequest, catalog: Catalog) -> list[str]:
+def _other_machine(search: Search) -> list[str]:
+    request = search.request
+    if not request.names_machine:
+        return []
     if request.gpu and request.gpus:
-        more = choose(model, replace(request, gpus=None), catalog)
+        more = search.again(gpus=None).choose()
         if isinstance(more, Choice):
-            return [f"use {more.fit.tensor_parallel} x {more.machine.gpu.name}"]
-    elif not request.gpu and not request.instance_type:
-        return []
-    any_type = choose(model, replace(request, gpu=None, gpus=None, instance_type=None), catalog)
+            return [f"use {more.best.fit.tensor_parallel} x {more.best.machine.gpu.name}"]
+    any_type = search.again(gpu=None, gpus=None, instance_type=None, hosts=()).choose()
     if isinstance(any_type, Failure):
         return []
-    machine, layout = any_type.machine, any_type.fit
-    if request.gpu:
-        return [f"use {layout.tensor_parallel} x {machine.gpu.name}, for {layout.quantization.name}"]
+    machine, layout = any_type.best.machine, any_type.best.fit
+    if request.gpu or request.hosts:
+        return [f"use {any_type.best.arrangement.gpus} x {machine.gpu.name}, for {layout.quantization.name}"]
     return [f"use instance type {machine.name} ({layout.quantization.name} fits there)"]
+
+
+def _more_machines(miss: Miss, search: Search) -> list[str]:
+    request = search.request
+    if miss.reason not in MEMORY or request.nodes >= FEW_NODES or request.hosts:
+        return []
+    several = search.again(nodes=FEW_NODES).choose()
+    if isinstance(several, Failure):
+        return []
+    return [f"allow {several.best.arrangement.machines} nodes ({several.best.machine.name})"]

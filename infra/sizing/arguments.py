@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.catalog.facts import Attention
+from infra.catalog.facts import Architecture, Attention
 from infra.sizing.fit import Fit
 from infra.sizing.request import PlanRequest
 
@@ -37,9 +37,17 @@ def engine_arguments(layout: Fit, request: PlanRequest) -> tuple[str, ...]:
         "kv-cache-dtype": "fp8_ds_mla" if layout.model.attention is Attention.SPARSE_LATENT else None,
         "max-model-len": str(request.context_tokens),
         "tensor-parallel-size": str(layout.tensor_parallel),
+        "pipeline-parallel-size": str(layout.pipeline_parallel) if layout.pipeline_parallel > 1 else None,
+        "data-parallel-size": str(layout.data_parallel) if layout.data_parallel > 1 else None,
         "gpu-memory-utilization": f"{request.utilization:g}",
     }
-    return tuple(f"--{name}={value}" for name, value in flags.items() if value is not None)
+    switches = ("--enable-expert-parallel",) if _shares_experts(layout) else ()
+    return (*(f"--{name}={value}" for name, value in flags.items() if value is not None), *switches)
+
+
+def _shares_experts(layout: Fit) -> bool:
+    """Copies of a mixture share its experts; the memory of the weights counts on it."""
+    return layout.data_parallel > 1 and layout.model.architecture is Architecture.MOE
 
 
 def _method(layout: Fit) -> str | None:

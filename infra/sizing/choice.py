@@ -1,41 +1,57 @@
-"""Which machine serves a model: the one that was named, or the cheapest of the catalogue."""
+"""Which machines serve a model: those that were named, or the best of the catalogue or of an inventory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from infra.catalog.facts import Catalog, GpuFacts, InstanceFacts, ModelFacts, QuantizationFacts
-from infra.sizing import layout, storage, weights
+from infra.catalog.facts import Catalog, GpuFacts, ModelFacts, QuantizationFacts
+from infra.sizing import performance, placement, storage, weights
+from infra.sizing.arrangement import Arrangement, arrangements
 from infra.sizing.engine import Engine
 from infra.sizing.fit import Fit, Workload, fit
+from infra.sizing.hosts import Host
+from infra.sizing.machines import CONSTRAINTS, Machine, check_limits, check_machine, machine_named
+from infra.sizing.objective import Objective
+from infra.sizing.placement import Placed
+from infra.sizing.prepared import FitKey, Prepared
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.request import PlanRequest
 from infra.sizing.result import Rejected
+from infra.sizing.software import SoftwareOnGpus
+from infra.sizing.speed import SpeedUnknown
 
-__all__ = ["Choice", "Failure", "Machine", "choose", "machine_named", "rank_instances", "serve", "workload_of"]
+__all__ = ["Choice", "Failure", "Option", "Search", "attempts"]
 
-MAX_OWNED_GPUS = 8
+SOFTWARE = (Reason.DRIVER, Reason.CUDA, Reason.PYTHON, Reason.TORCH)
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """Equal GPUs in one box: an EC2 type, or a node one owns."""
+class Option:
+    """Machines of one kind with a layout on them that serves the request."""
 
-    name: str
-    gpu: GpuFacts
-    gpus: int
-    instance: InstanceFacts | None
+    machine: Machine
+    arrangement: Arrangement
+    fit: Fit
+    engine: Engine
+    placed: tuple[Placed, ...] = ()
+    """On which hosts of an inventory."""
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        """Of all machines."""
+        price = self.machine.usd_per_hour
+        return None if price is None else price * self.arrangement.machines
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A machine with the layout on it, and everything that was ruled out on the way."""
+    """The best option, the best of each other machine, and everything that was ruled out on the way."""
 
-    machine: Machine
-    fit: Fit
-    others: tuple[tuple[Machine, Fit], ...]
+    best: Option
+    others: tuple[Option, ...]
     rejected: tuple[Rejected, ...]
 
 
@@ -47,25 +63,275 @@ class Failure:
     rejected: tuple[Rejected, ...]
 
 
-def workload_of(request: PlanRequest) -> Workload:
-    """The part of a request that a layout has to serve."""
-    engine = Engine.parse(request.engine_version)
-    return Workload(request.context_tokens, request.concurrency, request.utilization, engine)
+Missed = tuple[Machine, str, Miss]
 
 
-def machine_named(request: PlanRequest, catalog: Catalog) -> Machine | None:
-    """The machine the request fixes; None where the choice is ours."""
-    if request.instance_type:
-        return _machine(catalog.instance(request.instance_type), catalog)
-    if request.gpu:
-        gpu = catalog.gpu(request.gpu)
-        count = request.gpus or MAX_OWNED_GPUS
-        return Machine(f"{count} x {gpu.name}" if request.gpus else gpu.name, gpu, count, None)
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One request, with every layout sized once however often the search is repeated with other limits."""
+
+    model: ModelFacts
+    request: PlanRequest
+    software: SoftwareOnGpus
+    fits: dict[FitKey, Fit | Miss]
+
+    @property
+    def prepared(self) -> Prepared:
+        """What does not depend on the request."""
+        return self.software.prepared
+
+    @property
+    def catalog(self) -> Catalog:
+        """Where everything is looked up."""
+        return self.software.prepared.catalog
+
+    def again(self, **changes: Any) -> Search:
+        """The same search with other hardware, limits or quantisation; context, requests and software must stay.
+
+        A change of the software needs `SoftwareOnGpus` of its own.
+        """
+        return replace(self, request=replace(self.request, **changes))
+
+    def choose(self) -> Choice | Failure:
+        """The best machine in the first quantisation that any of them serves."""
+        first: Miss | None = None
+        rejected: list[Rejected] = []
+        for quantization in attempts(self.model, self.request.quantization, self.catalog):
+            options, missed = self.options_in(quantization)
+            rejected += [Rejected(machine.name, miss.reason, miss.message, name) for machine, name, miss in missed]
+            if options:
+                best, *others = options
+                return Choice(best, tuple(others), tuple(rejected))
+            first = first or max(missed, key=_weight)[2]
+        assert first is not None  # noqa: S101 there is always an attempt
+        return Failure(first, tuple(rejected))
+
+    def options_in(self, quantization: QuantizationFacts) -> tuple[list[Option], list[Missed]]:
+        """The best option on each machine, best first, and why the other machines do not serve."""
+        if self.request.hosts:
+            return self._on_hosts(quantization)
+        options: list[Option] = []
+        missed: list[Missed] = []
+        ways: dict[tuple[str, int], tuple[Arrangement, ...]] = {}
+        named = machine_named(self.request, self.catalog)
+        for machine in (named,) if named else self.prepared.machines:
+            stored = self.stored(quantization, machine.gpu)
+            kind = (stored.name, machine.gpus)
+            if kind not in ways:
+                ways[kind] = self._arrangements(stored, machine.gpus, self.request, machine.instance is not None)
+            outcome = self._best_on(machine, stored, ways[kind])
+            if isinstance(outcome, Option):
+                options.append(outcome)
+            else:
+                missed.append((machine, stored.name, outcome))
+        return sorted(options, key=self.rank), missed
+
+    def stored(self, quantization: QuantizationFacts, gpu: GpuFacts) -> QuantizationFacts:
+        """bf16 weights run as fp16 where the GPU has no bf16, unless bf16 was asked for by name."""
+        swap = self.request.quantization is None and quantization.name == "bf16" and not gpu.supports_bf16
+        return self.catalog.quantization("fp16") if swap else quantization
+
+    def rank(self, option: Option) -> tuple[float, float, int, int, int, str]:
+        """The lower the better. What has no price, or no estimate, comes last."""
+        machine, price = option.machine, option.usd_per_hour
+        gpus = machine.gpus * option.arrangement.machines if machine.instance else option.arrangement.gpus
+        cost = math.inf if price is None else price
+        return (self._merit(option), cost, gpus, option.arrangement.machines, machine.gpus, machine.name)
+
+    def _merit(self, option: Option) -> float:
+        objective, request = self.request.objective, self.request
+        if objective == Objective.COST:
+            return 0.0
+        case = (option.fit, option.arrangement, request, option.engine)
+        users = request.concurrency if objective == Objective.LATENCY else performance.most_users(*case)
+        speed = performance.speed_with(users, *case)
+        if isinstance(speed, SpeedUnknown):
+            return math.inf
+        return speed.ms_per_token.expected if objective == Objective.LATENCY else -speed.total.expected
+
+    def _best_on(
+        self, machine: Machine, quantization: QuantizationFacts, ways: tuple[Arrangement, ...]
+    ) -> Option | Miss:
+        """For cost the first arrangement that fits, all GPUs of an EC2 type or the fewest of an owned node; else the
+        best of all."""
+        engine = self.software.engine(machine.gpu)
+        if isinstance(engine, Miss):
+            return check_machine(machine, self.request) or engine
+        miss = check_machine(machine, self.request) or self._missing_kernel(machine.gpu, quantization, engine)
+        if miss:
+            return miss
+        found: list[Option] = []
+        machines = 0
+        for arrangement in ways:
+            outcome = self.option(machine, quantization, arrangement, engine)
+            if isinstance(outcome, Option):
+                if self.request.objective == Objective.COST:
+                    return outcome
+                found.append(outcome)
+            elif machine.instance is None or arrangement.machines > machines:
+                miss, machines = outcome, arrangement.machines
+        if found:
+            return min(found, key=self.rank)
+        assert miss is not None  # noqa: S101 one arrangement is always tried
+        return miss
+
+    def _arrangements(
+        self, quantization: QuantizationFacts, gpus: int, request: PlanRequest, widest_first: bool
+    ) -> tuple[Arrangement, ...]:
+        splits = self.prepared.splits(self.model, quantization, gpus)
+        return arrangements(splits, gpus, request, widest_first=widest_first)
+
+    def option(
+        self, machine: Machine, quantization: QuantizationFacts, arrangement: Arrangement, engine: Engine
+    ) -> Option | Miss:
+        """The layout on that many machines, if engine, host, limits and the first token allow it."""
+        outcome = self.sized(quantization, machine.gpu, arrangement, engine)
+        if isinstance(outcome, Miss):
+            return outcome
+        miss = (
+            check_count(machine, arrangement, self.request)
+            or self._check_host(quantization, machine, arrangement)
+            or check_limits(machine, arrangement.machines, self.request)
+            or self.check_first_token(outcome, arrangement, engine)
+        )
+        return miss or Option(machine, arrangement, outcome, engine)
+
+    def sized(
+        self, quantization: QuantizationFacts, gpu: GpuFacts, arrangement: Arrangement, engine: Engine
+    ) -> Fit | Miss:
+        """`fit`, once for each layout: types that differ only in processors share it."""
+        ranks, stages = arrangement.tensor_parallel, arrangement.pipeline_parallel
+        copies = arrangement.data_parallel
+        key = (quantization.name, gpu.name, engine.version, ranks, stages, copies)
+        if key not in self.fits:
+            self.fits[key] = self._size(quantization, gpu, arrangement, engine)
+        return self.fits[key]
+
+    def _missing_kernel(self, gpu: GpuFacts, quantization: QuantizationFacts, engine: Engine) -> Miss | None:
+        """What rules the GPU out in any layout; a layout that was given is looked at first, as `fit` does."""
+        if self.request.tensor_parallel is not None:
+            return None
+        return self.prepared.missing_kernel(self.model, quantization, gpu, engine)
+
+    def _size(
+        self, quantization: QuantizationFacts, gpu: GpuFacts, arrangement: Arrangement, engine: Engine
+    ) -> Fit | Miss:
+        copies = arrangement.data_parallel
+        each = -(-self.request.concurrency // copies)
+        return fit(
+            self.model,
+            quantization,
+            gpu,
+            arrangement.tensor_parallel,
+            Workload(self.request.context_tokens, each, self.request.utilization, engine),
+            pipeline_parallel=arrangement.pipeline_parallel,
+            data_parallel=copies,
+        )
+
+    def check_first_token(self, layout: Fit, arrangement: Arrangement, engine: Engine) -> Miss | None:
+        """Whether the first token is expected in time."""
+        most = self.request.max_ttft_seconds
+        if most is None:
+            return None
+        seconds = performance.first_token(layout, arrangement, self.request, engine)
+        if isinstance(seconds, SpeedUnknown):
+            return Miss(Reason.TTFT, seconds.message, "maxTtftSeconds", most)
+        if seconds.expected <= most:
+            return None
+        message = (
+            f"the first token of {self.request.context_tokens:,} on {arrangement.gpus} x {layout.gpu.name} is expected "
+            f"after {seconds.expected:.2f} s, allowed are {most:g} s"
+        )
+        return Miss(Reason.TTFT, message, "maxTtftSeconds", most, None, f"allow {seconds.expected:.2f} s")
+
+    def _check_host(self, quantization: QuantizationFacts, machine: Machine, arrangement: Arrangement) -> Miss | None:
+        checkpoint = weights.checkpoint_bytes(self.model, quantization)
+        memory = machine.instance.host_memory_bytes if machine.instance else None
+        return storage.check_host(machine.name, checkpoint, arrangement.gpus_per_machine, memory)
+
+    def _on_hosts(self, quantization: QuantizationFacts) -> tuple[list[Option], list[Missed]]:
+        """Each host alone, and where several are allowed those of equal GPU and engine together."""
+        options: list[Option] = []
+        missed: list[Missed] = []
+        groups: dict[tuple[str, Engine], list[Host]] = {}
+        for host in self.request.hosts:
+            stored = self.stored(quantization, host.gpu)
+            engine = self.software.engine(host.gpu, host.driver)
+            outcome = engine if isinstance(engine, Miss) else self._best_of_group([host], stored, engine)
+            if isinstance(outcome, Option):
+                options.append(outcome)
+            else:
+                missed.append((placement.machine_of_host(host), stored.name, outcome))
+            if not isinstance(engine, Miss):
+                groups.setdefault((host.gpu.name, engine), []).append(host)
+        for (_, engine), hosts in groups.items():
+            if min(self.request.nodes, len(hosts)) > 1:
+                together = self._best_of_group(hosts, self.stored(quantization, hosts[0].gpu), engine)
+                options += [together] if isinstance(together, Option) else []
+        best = min(options, key=self.rank, default=None)
+        used = {one.host for one in best.placed} if best else set()
+        rest = [one for one in options if one is not best and used.isdisjoint({placed.host for placed in one.placed})]
+        return [*([best] if best else []), *sorted(rest, key=self.rank)], [
+            one for one in missed if one[0].name not in used
+        ]
+
+    def _best_of_group(self, hosts: Sequence[Host], quantization: QuantizationFacts, engine: Engine) -> Option | Miss:
+        """The best layout over hosts with the same GPU and engine."""
+        largest = placement.machine_of_host(max(hosts, key=lambda host: host.gpus))
+        alone = replace(self.request, nodes=min(self.request.nodes, len(hosts)))
+        checkpoint = weights.checkpoint_bytes(self.model, quantization)
+        found: list[Option] = []
+        miss: Miss | None = None
+        for arrangement in self._arrangements(quantization, largest.gpus, alone, False):
+            outcome = self.sized(quantization, largest.gpu, arrangement, engine)
+            if not isinstance(outcome, Miss):
+                outcome = check_count(largest, arrangement, alone) or outcome
+            if not isinstance(outcome, Miss):
+                outcome = self.check_first_token(outcome, arrangement, engine) or outcome
+            if isinstance(outcome, Miss):
+                miss = outcome
+                continue
+            placed = placement.place(hosts, arrangement, checkpoint, alone.nodes)
+            if placed is None:
+                miss = placement.check_host(hosts[0], checkpoint, arrangement.gpus_per_machine) or _too_few(arrangement)
+                continue
+            names = list(dict.fromkeys(one.host for one in placed))
+            spread = replace(arrangement, machines=len(names), machines_per_copy=_widest_copy(placed))
+            found.append(Option(replace(largest, name=", ".join(names)), spread, outcome, engine, placed))
+        if found:
+            return min(found, key=self.rank)
+        assert miss is not None  # noqa: S101 one arrangement is always tried
+        return miss
+
+
+def _widest_copy(placed: Sequence[Placed]) -> int:
+    """Hosts that the most scattered copy lies on."""
+    copies = {one.copy for one in placed}
+    return max(len({one.host for one in placed if one.copy == copy}) for copy in copies)
+
+
+def _too_few(arrangement: Arrangement) -> Miss:
+    message = f"{arrangement.gpus} GPUs in groups of {arrangement.tensor_parallel} are not free on these hosts"
+    return Miss(Reason.GPU_COUNT, message, "inventory", arrangement.gpus)
+
+
+def check_count(machine: Machine, arrangement: Arrangement, request: PlanRequest) -> Miss | None:
+    """Tensor ranks stay inside a machine, and there may not be enough machines."""
+    ranks = arrangement.tensor_parallel
+    if ranks > machine.gpus:
+        message = f"{machine.name} has {machine.gpus} GPUs; tensor parallel {ranks} needs as many"
+        return Miss(Reason.GPU_COUNT, message, "tensorParallel", ranks, f"up to {machine.gpus}")
+    if arrangement.machines > request.nodes:
+        message = f"{arrangement.gpus} GPUs take {arrangement.machines} x {machine.name}; allowed are {request.nodes}"
+        fix = f"allow {arrangement.machines} nodes"
+        return Miss(Reason.GPU_COUNT, message, "nodes", request.nodes, f"at least {arrangement.machines}", fix)
     return None
 
 
-def _machine(instance: InstanceFacts, catalog: Catalog) -> Machine:
-    return Machine(instance.instance_type, catalog.gpu(instance.gpu), instance.gpus, instance)
+def _weight(missed: Missed) -> tuple[bool, bool, int]:
+    """Of two machines the larger one; and what the hardware rules out before what its software or a limit does."""
+    machine, _, miss = missed
+    return (miss.reason not in CONSTRAINTS, miss.reason not in SOFTWARE, machine.memory_bytes)
 
 
 def attempts(model: ModelFacts, requested: str | None, catalog: Catalog) -> tuple[QuantizationFacts, ...]:
@@ -76,134 +342,3 @@ def attempts(model: ModelFacts, requested: str | None, catalog: Catalog) -> tupl
     smaller = [q for q in catalog.quantizations if q.bytes_per_parameter < native.bytes_per_parameter]
     usable = [q for q in smaller if q.name != "fp4_fp8"]
     return (native, *sorted(usable, key=lambda q: q.quality_rank))
-
-
-def choose(model: ModelFacts, request: PlanRequest, catalog: Catalog) -> Choice | Failure:
-    """The first quantisation that fits, on the machine that was named or else on the cheapest type."""
-    named = machine_named(request, catalog)
-    first_miss: Miss | None = None
-    rejected: list[Rejected] = []
-    for quantization in attempts(model, request.quantization, catalog):
-        machines = [named] if named else [_machine(instance, catalog) for instance in catalog.instances]
-        fits, misses = _sort_out(model, quantization, machines, request, catalog)
-        rejected += [Rejected(machine.name, miss.reason, miss.message, name) for machine, name, miss in misses]
-        if fits:
-            best, *others = fits
-            return Choice(best[0], best[1], tuple(others), tuple(rejected))
-        first_miss = first_miss or max(misses, key=lambda missed: _memory_bytes(missed[0]))[2]
-    assert first_miss is not None  # noqa: S101 there is always an attempt
-    return Failure(first_miss, tuple(rejected))
-
-
-def rank_instances(
-    model: ModelFacts, quantization: QuantizationFacts, request: PlanRequest, catalog: Catalog
-) -> list[tuple[Machine, Fit]]:
-    """Every EC2 type that serves the request in that quantisation, cheapest first."""
-    machines = [_machine(instance, catalog) for instance in catalog.instances]
-    return _sort_out(model, quantization, machines, request, catalog)[0]
-
-
-def _sort_out(
-    model: ModelFacts,
-    quantization: QuantizationFacts,
-    machines: list[Machine],
-    request: PlanRequest,
-    catalog: Catalog,
-) -> tuple[list[tuple[Machine, Fit]], list[tuple[Machine, str, Miss]]]:
-    fits: list[tuple[Machine, Fit]] = []
-    misses: list[tuple[Machine, str, Miss]] = []
-    for machine in machines:
-        on_gpu = _on_gpu(quantization, machine.gpu, request, catalog)
-        outcome = serve(model, on_gpu, machine, request)
-        if isinstance(outcome, Fit):
-            fits.append((machine, outcome))
-        else:
-            misses.append((machine, on_gpu.name, outcome))
-    return sorted(fits, key=lambda pair: _cost(pair[0])), misses
-
-
-def _cost(machine: Machine) -> tuple[float, int, str]:
-    """Types without a price in the snapshot come last."""
-    price = machine.instance.usd_per_hour if machine.instance else None
-    return (math.inf if price is None else price, machine.gpus, machine.name)
-
-
-def _memory_bytes(machine: Machine) -> int:
-    """GPU memory the engine can use; machines it does not run on count as none."""
-    return machine.gpu.usable_bytes * machine.gpus if machine.gpu.compute_capability else 0
-
-
-def _on_gpu(
-    quantization: QuantizationFacts, gpu: GpuFacts, request: PlanRequest, catalog: Catalog
-) -> QuantizationFacts:
-    """bf16 weights run as fp16 where the GPU has no bf16, unless bf16 was asked for by name."""
-    swap = request.quantization is None and quantization.name == "bf16" and not gpu.supports_bf16
-    return catalog.quantization("fp16") if swap else quantization
-
-
-def serve(model: ModelFacts, quantization: QuantizationFacts, machine: Machine, request: PlanRequest) -> Fit | Miss:
-    """The layout on one machine: all GPUs of an EC2 type, which are paid for anyway, or the fewest of an owned node."""
-    miss = _check_instance(machine, request)
-    if miss:
-        return miss
-    workload = workload_of(request)
-    largest: Miss | None = None
-    for ranks in _ranks_to_try(model, quantization, machine, request):
-        outcome = _serve_with(model, quantization, machine, ranks, workload)
-        if isinstance(outcome, Fit):
-            return outcome
-        largest = outcome if machine.instance is None else largest or outcome
-    assert largest is not None  # noqa: S101 one rank is always tried
-    return largest
-
-
-def _ranks_to_try(
-    model: ModelFacts, quantization: QuantizationFacts, machine: Machine, request: PlanRequest
-) -> Iterator[int]:
-    if request.tensor_parallel is not None:
-        return iter((request.tensor_parallel,))
-    sizes = layout.splits(model, quantization, machine.gpus)
-    return iter(sizes) if machine.instance is None else reversed(sizes)
-
-
-def _serve_with(
-    model: ModelFacts, quantization: QuantizationFacts, machine: Machine, ranks: int, workload: Workload
-) -> Fit | Miss:
-    outcome = fit(model, quantization, machine.gpu, ranks, workload)
-    if isinstance(outcome, Miss):
-        return outcome
-    if ranks > machine.gpus:
-        message = f"{machine.name} has {machine.gpus} GPUs; tensor parallel {ranks} needs as many"
-        return Miss(Reason.GPU_COUNT, message, "tensorParallel", ranks, f"up to {machine.gpus}")
-    return _check_host(weights.checkpoint_bytes(model, quantization), machine, ranks) or outcome
-
-
-def _check_instance(machine: Machine, request: PlanRequest) -> Miss | None:
-    instance = machine.instance
-    if instance is None:
-        return None
-    name = instance.instance_type
-    if instance.cpu_architecture != "x86_64":
-        message = f"{name} is {instance.cpu_architecture}; the engine image is built for x86_64"
-        return Miss(Reason.CPU_ARCHITECTURE, message, "instanceType", name, "an x86_64 type")
-    if instance.gpus == 0:
-        message = f"{name} holds {instance.partition:g} of an {instance.gpu}; the engine needs whole GPUs"
-        return Miss(Reason.FRACTIONAL_GPU, message, "instanceType", name, "a type with whole GPUs")
-    if request.region == instance.price_region and not instance.offered_in:
-        message = f"{name} is not offered in {request.region}"
-        return Miss(Reason.REGION, message, "instanceType", name, "another type or region")
-    return None
-
-
-def _check_host(checkpoint_bytes: int, machine: Machine, ranks: int) -> Miss | None:
-    instance = machine.instance
-    size_gib = storage.volume(checkpoint_bytes, 1, None).size_gib
-    if size_gib > storage.GP3_MAX_GIB:
-        message = f"the weights need a volume of {size_gib:,} GiB; gp3 ends at {storage.GP3_MAX_GIB:,} GiB"
-        return Miss(Reason.DISK, message, "model")
-    need = storage.host_need(checkpoint_bytes, ranks).memory_bytes + storage.SYSTEM_HOST_BYTES
-    if instance is None or need <= instance.host_memory_bytes:
-        return None
-    have, want = instance.host_memory_bytes / 2**30, need / 2**30
-    message = f"{machine.name} has {have:g} GiB of host memory; {ranks} engine processes need {want:g} GiB"
-    return Miss(Reason.HOST_RAM, message, "instanceType", machine.name)

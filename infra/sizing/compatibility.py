@@ -55,6 +55,8 @@ class Resolved:
     driver_branch_end_of_life: str
     warnings: tuple[str, ...]
     explanations: tuple[str, ...]
+    gpu_warnings: tuple[str, ...] = ()
+    """Those of `warnings` about the GPU and the formats of the model, which a plan has words of its own for."""
 
     @property
     def stack(self) -> Stack:
@@ -117,6 +119,7 @@ def _describe(wanted: Wanted, choice: Choice, matrix: Matrix) -> Resolved:
         driver_branch_end_of_life=branch.end_of_life,
         warnings=tuple(_warnings(wanted, choice, matrix)),
         explanations=tuple(_explanations(wanted, choice, matrix)),
+        gpu_warnings=tuple(_gpu_warnings(wanted, choice, matrix)),
     )
 
 

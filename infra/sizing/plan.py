@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import difflib
+
+from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
 from infra.catalog.facts import Catalog, ModelFacts
 from infra.errors import ConfigurationError
-from infra.sizing import storage, weights
-from infra.sizing.advice import fix_for, warnings_for
+from infra.sizing import cost, performance, speed, storage, weights
+from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
-from infra.sizing.choice import Choice, Failure, Machine, choose, rank_instances
-from infra.sizing.fit import Fit
-from infra.sizing.refusal import Refusal
+from infra.sizing.choice import Choice, Failure, Option, Search
+from infra.sizing.compatibility import Conflict, Resolved
+from infra.sizing.prepared import prepare
 from infra.sizing.request import PlanRequest
-from infra.sizing.result import Alternative, Budget, Plan, Rejected, Volume
+from infra.sizing.result import Alternative, Budget, HostShare, Plan, Price, Rejected, Software, Speed, Volume
+from infra.sizing.software import SoftwareOnGpus, misses_of
+from infra.sizing.speed import SpeedUnknown
 
 __all__ = ["Alternative", "Budget", "Plan", "PlanRequest", "Rejected", "Volume", "plan"]
 
 
-def plan(request: PlanRequest, catalog: Catalog) -> Plan:
-    """The cheapest hardware that serves `request`, or a `Refusal` naming the cause and what would fit."""
+def plan(request: PlanRequest, catalog: Catalog, facts: CompatibilityFacts | None = None) -> Plan:
+    """The best hardware that serves `request`, or a `Refusal` naming each cause and what would fit.
+
+    `facts` is the matrix of engine, torch, CUDA and driver releases; None takes the one shipped beside the catalogue.
+    """
     request.check()
     model = catalog.model(request.model)
     _check_context(request, model)
-    outcome = choose(model, request, catalog)
-    if isinstance(outcome, Failure):
-        fix = fix_for(outcome.miss, model, request, catalog)
-        raise Refusal(outcome.miss, fix=fix, rejected=outcome.rejected)
-    return _plan(request, outcome, catalog)
+    _check_families(request, catalog)
+    prepared = prepare(catalog, facts or load_compatibility())
+    software = SoftwareOnGpus(model, request, prepared)
+    search = Search(model, request, software, prepared.fits_of(model, request))
+    conflict = _conflict(search)
+    outcome = search.choose()
+    if conflict or isinstance(outcome, Failure):
+        raise refuse(search, outcome, misses_of(conflict) if conflict else ())
+    return _plan(search, outcome)
 
 
 def _check_context(request: PlanRequest, model: ModelFacts) -> None:
@@ -40,22 +52,55 @@ def _check_context(request: PlanRequest, model: ModelFacts) -> None:
         )
 
 
-def _plan(request: PlanRequest, choice: Choice, catalog: Catalog) -> Plan:
-    layout, instance = choice.fit, choice.machine.instance
+def _check_families(request: PlanRequest, catalog: Catalog) -> None:
+    known = list(dict.fromkeys(instance.family for instance in catalog.instances))
+    for family in request.families:
+        if family not in known:
+            near = difflib.get_close_matches(family, known, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ConfigurationError(
+                f"families: {family!r} is not in the catalogue",
+                code="SKS0203",
+                key="families",
+                value=family,
+                allowed=", ".join(known),
+                fix=f"{hint}`seekstack instances` lists them",
+            )
+
+
+def _conflict(search: Search) -> Conflict | None:
+    """What was given of the software and cannot be together, on the GPU where that is given too."""
+    request = search.request
+    if not request.names_software:
+        return None
+    gpu = search.catalog.gpu(request.gpu) if request.gpu else None
+    if request.instance_type:
+        gpu = search.catalog.gpu(search.catalog.instance(request.instance_type).gpu)
+    answer = search.software.resolve(gpu if gpu and gpu.compute_capability else None)
+    return answer if isinstance(answer, Conflict) else None
+
+
+def _plan(search: Search, choice: Choice) -> Plan:
+    request, best = search.request, choice.best
+    layout, instance, arrangement = best.fit, best.machine.instance, best.arrangement
     checkpoint = weights.checkpoint_bytes(layout.model, layout.quantization)
     ebs = instance.ebs_baseline_mib_per_second if instance else None
     store = storage.volume(checkpoint, request.load_target_seconds, ebs)
     load = storage.load_seconds(checkpoint, store, ebs)
-    host = storage.host_need(checkpoint, layout.tensor_parallel)
+    host = storage.host_need(checkpoint, arrangement.gpus_per_machine)
+    resolved = _resolved(search, best)
+    speed_of = _speed(request, best)
     return Plan(
         model=layout.model,
         requested_model=request.model,
         quantization=layout.quantization.name,
         dtype=dtype_of(layout),
         gpu=layout.gpu,
-        gpus=layout.tensor_parallel,
-        tensor_parallel=layout.tensor_parallel,
-        nodes=1,
+        gpus=arrangement.gpus_per_machine,
+        tensor_parallel=arrangement.tensor_parallel,
+        pipeline_parallel=arrangement.pipeline_parallel,
+        data_parallel=arrangement.data_parallel,
+        nodes=arrangement.machines,
         instance=instance,
         weights_bytes=checkpoint,
         budget=layout.budget,
@@ -67,37 +112,91 @@ def _plan(request: PlanRequest, choice: Choice, catalog: Catalog) -> Plan:
         utilization=request.utilization,
         volume=store,
         load_seconds=load,
+        load=speed.estimate_load(checkpoint, store, ebs),
         startup_budget_seconds=storage.startup_budget_seconds(load),
         host_memory_bytes=host.memory_bytes,
         shared_memory_bytes=host.shared_memory_bytes,
         cpu_millicores=host.cpu_millicores,
-        usd_per_hour=instance.usd_per_hour if instance else None,
+        usd_per_hour=best.usd_per_hour,
         price_date=instance.price_date if instance else None,
+        price=_price(best, speed_of),
+        speed=speed_of,
+        objective=str(request.objective),
         engine="vllm",
-        engine_version=request.engine_version,
+        engine_version=str(best.engine),
+        software=_software(request, resolved),
         engine_arguments=engine_arguments(layout, request),
-        warnings=warnings_for(request, choice, load, checkpoint),
-        alternatives=_alternatives(request, choice, catalog),
+        warnings=warnings_for(search, choice, resolved, load, checkpoint),
+        alternatives=_alternatives(search, choice),
         rejected=choice.rejected,
+        placement=tuple(HostShare(one.host, one.copy, one.stage, one.gpus) for one in best.placed),
     )
 
 
-def _alternatives(request: PlanRequest, choice: Choice, catalog: Catalog) -> tuple[Alternative, ...]:
-    """Other EC2 types for the same quantisation, cheapest first; none beside a node one owns."""
-    chosen = choice.machine.instance
-    if chosen is None:
-        return ()
-    others = choice.others
-    if request.instance_type:
-        others = tuple(rank_instances(choice.fit.model, choice.fit.quantization, request, catalog))
-    return tuple(_alternative(machine, layout) for machine, layout in others if machine.instance != chosen)
+def _resolved(search: Search, best: Option) -> Resolved:
+    """The software around the engine of the choice; `fit` has let nothing pass that the matrix refuses."""
+    drivers = {host.driver for host in search.request.hosts for one in best.placed if host.name == one.host}
+    answer = search.software.resolve(best.fit.gpu, min(filter(None, drivers), default=None))
+    if isinstance(answer, Conflict):
+        raise refuse(search, Failure(misses_of(answer)[0], ()), misses_of(answer))
+    return answer
 
 
-def _alternative(machine: Machine, layout: Fit) -> Alternative:
+def _software(request: PlanRequest, resolved: Resolved) -> Software:
+    engine, *follows = resolved.explanations
+    if not request.names_software:
+        engine = f"vLLM {resolved.engine_version}: the newest that this release of seekstack knows"
+    return Software(
+        torch=resolved.torch,
+        cuda=resolved.cuda,
+        python=resolved.python,
+        min_driver=resolved.min_driver,
+        driver=resolved.driver,
+        driver_branch=resolved.driver_branch,
+        driver_branch_end_of_life=resolved.driver_branch_end_of_life,
+        arithmetic=(engine, *follows),
+    )
+
+
+def _speed(request: PlanRequest, best: Option) -> Speed | None:
+    case = (best.fit, best.arrangement, request, best.engine)
+    found, first = performance.speed_with(request.concurrency, *case), performance.first_token(*case)
+    if isinstance(found, SpeedUnknown):
+        return None
+    return Speed(
+        users=request.concurrency,
+        context_tokens=request.context_tokens,
+        per_user=found.per_user,
+        total=found.total,
+        ms_per_token=found.ms_per_token,
+        first_token_seconds=None if isinstance(first, SpeedUnknown) else first,
+        step=performance.step_with(request.concurrency, *case),
+    )
+
+
+def _price(best: Option, found: Speed | None) -> Price | None:
+    instance, hour = best.machine.instance, best.usd_per_hour
+    month = cost.usd_per_month(hour)
+    if instance is None or hour is None or month is None:
+        return None
+    million = cost.usd_per_million_tokens(hour, found.total) if found else None
+    return Price(hour, month, million, instance.price_date, instance.price_region)
+
+
+def _alternatives(search: Search, choice: Choice) -> tuple[Alternative, ...]:
+    """Other EC2 types or hosts for the same quantisation, best first; none beside a single node one owns."""
+    best, others = choice.best, choice.others
+    if best.machine.instance is not None and search.request.instance_type:
+        others = tuple(search.again(instance_type=None).options_in(best.fit.quantization)[0])
+    return tuple(_alternative(other) for other in others if other.machine.name != best.machine.name)
+
+
+def _alternative(option: Option) -> Alternative:
     return Alternative(
-        instance_type=machine.name,
-        gpu=machine.gpu.name,
-        tensor_parallel=layout.tensor_parallel,
-        kv_tokens=layout.kv_tokens,
-        usd_per_hour=machine.instance.usd_per_hour if machine.instance else None,
+        instance_type=option.machine.name,
+        gpu=option.machine.gpu.name,
+        tensor_parallel=option.fit.tensor_parallel,
+        kv_tokens=option.fit.kv_tokens,
+        usd_per_hour=option.usd_per_hour,
+        nodes=option.arrangement.machines,
     )

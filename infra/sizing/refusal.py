@@ -31,6 +31,20 @@ class Reason(StrEnum):
     FRACTIONAL_GPU = "fractional_gpu"
     GPU_COUNT = "gpu_count"
     GRAPH_RESERVE = "graph_reserve"
+    DRIVER = "driver"
+    CUDA = "cuda"
+    PYTHON = "python"
+    TORCH = "torch"
+    PRICE = "price"
+    FAMILY = "family"
+    TTFT = "ttft"
+    QUOTA = "quota"
+    GRADIENTS = "gradients"
+    OPTIMIZER = "optimizer"
+    ACTIVATIONS = "activations"
+    OFFLOAD = "offload"
+    TARGETS = "targets"
+    SHAPE = "shape"
 
     @property
     def code(self) -> str:

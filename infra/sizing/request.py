@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.errors import ConfigurationError
+from infra.sizing.hosts import Host
+from infra.sizing.objective import Objective
 
 __all__ = ["DEFAULT_ENGINE_VERSION", "PlanRequest"]
 
@@ -14,7 +17,7 @@ DEFAULT_ENGINE_VERSION = "0.33.0"
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """A model and a workload, and what is already decided about the hardware."""
+    """A model and a workload, and what is already decided about the hardware and the software on it."""
 
     model: str
     quantization: str | None = None
@@ -27,15 +30,45 @@ class PlanRequest:
     """GPU of a node one owns (Kubernetes); excludes `instance_type`."""
     gpus: int | None = None
     """GPUs of that node; None allows up to 8 and takes the fewest that fit."""
+    hosts: tuple[Host, ...] = ()
+    """Machines one owns, of which some are to be taken; excludes the three above."""
+    nodes: int = 1
+    """Machines that may be used together."""
     tensor_parallel: int | None = None
     """None takes every GPU of an EC2 instance and the fewest of an owned node."""
+    pipeline_parallel: int | None = None
+    """None makes one stage of each machine."""
+    data_parallel: int = 1
     utilization: float = 0.92
     """vLLM's `--gpu-memory-utilization`; 0.92 is its own default (vllm/config/cache.py)."""
     load_target_seconds: int = 300
     """How long reading the weights from the volume may take."""
     region: str | None = None
     """AWS region; None leaves offerings out of the choice."""
-    engine_version: str = DEFAULT_ENGINE_VERSION
+    objective: Objective = Objective.COST
+    max_usd_per_hour: float | None = None
+    """Of all machines together."""
+    families: tuple[str, ...] = ()
+    """EC2 families to choose from, as `g6`; none allows all."""
+    quota_vcpus: int | None = None
+    """vCPUs the account may run at once: what AWS counts the quota of an instance family in."""
+    max_ttft_seconds: float | None = None
+    """Longest expected time to the first token of a prompt of `context_tokens`."""
+    engine_version: str | None = None
+    """None takes `DEFAULT_ENGINE_VERSION`, or the newest that goes with the three below where one is given."""
+    driver: str | None = None
+    cuda: str | None = None
+    python: str | None = None
+
+    @property
+    def names_machine(self) -> bool:
+        """Whether the hardware is given rather than chosen from the catalogue."""
+        return bool(self.instance_type or self.gpu or self.hosts)
+
+    @property
+    def names_software(self) -> bool:
+        """Whether something is given that the matrix of releases has to agree with."""
+        return bool(self.engine_version or self.driver or self.cuda or self.python)
 
     def check(self) -> None:
         """Refuse values no hardware can satisfy; the bounds are those of the engine and of EBS."""
@@ -43,17 +76,38 @@ class PlanRequest:
             ("contextTokens", self.context_tokens, 16, 2**20),
             ("concurrency", self.concurrency, 1, 4096),
             ("gpus", self.gpus, 1, 16),
+            ("nodes", self.nodes, 1, 64),
             ("tensorParallel", self.tensor_parallel, 1, 64),
+            ("pipelineParallel", self.pipeline_parallel, 1, 64),
+            ("dataParallel", self.data_parallel, 1, 64),
             ("gpuMemoryUtilization", self.utilization, 0.5, 0.99),
             ("loadTargetSeconds", self.load_target_seconds, 10, 86400),
+            ("maxUsdPerHour", self.max_usd_per_hour, 0.01, 100_000),
+            ("quotaVcpus", self.quota_vcpus, 1, 1_000_000),
+            ("maxTtftSeconds", self.max_ttft_seconds, 0.001, 3600),
         )
         for key, value, low, high in ranges:
             if value is not None and not low <= value <= high:
                 raise _wrong(key, value, f"{low} to {high}")
+        if self.objective not in list(Objective):
+            raise _wrong("objective", self.objective, ", ".join(Objective))
+        for key, given in self._contradictions():
+            raise _wrong(key, given, ONLY_ONE[key])
+
+    def _contradictions(self) -> Iterator[tuple[str, object]]:
+        if self.hosts and (self.instance_type or self.gpu or self.gpus):
+            yield "inventory", self.instance_type or self.gpu or self.gpus
         if self.instance_type and (self.gpu or self.gpus):
-            raise _wrong("gpu", self.gpu or self.gpus, "either an instance type, or the GPU and GPU count of a node")
+            yield "gpu", self.gpu or self.gpus
         if self.gpus and not self.gpu:
-            raise _wrong("gpus", self.gpus, "a GPU count together with the name of the GPU")
+            yield "gpus", self.gpus
+
+
+ONLY_ONE = {
+    "inventory": "either an inventory, or an instance type or GPU",
+    "gpu": "either an instance type, or the GPU and GPU count of a node",
+    "gpus": "a GPU count together with the name of the GPU",
+}
 
 
 def _wrong(key: str, value: object, allowed: str) -> ConfigurationError:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from infra.catalog.facts import GpuFacts, InstanceFacts, ModelFacts
+from infra.catalog.facts import Architecture, GpuFacts, InstanceFacts, ModelFacts
+from infra.sizing.step import Range, Step
 from infra.units import to_gib
 
-__all__ = ["Alternative", "Budget", "Plan", "Rejected", "Volume"]
+__all__ = ["Alternative", "Budget", "HostShare", "Plan", "Price", "Rejected", "Software", "Speed", "Volume"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,13 @@ class Alternative:
     """Another instance type that serves the request."""
 
     instance_type: str
+    """Or the names of hosts of an inventory."""
     gpu: str
     tensor_parallel: int
     kv_tokens: int
     usd_per_hour: float | None
+    """Of all `nodes`."""
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,93 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class HostShare:
+    """One stage of one copy of the model on a host of the inventory; both count from 0."""
+
+    host: str
+    copy: int
+    stage: int
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Estimates for `users` at the same time, each with `context_tokens` behind it, where a token is slowest."""
+
+    users: int
+    context_tokens: int
+    per_user: Range
+    """Tokens a second."""
+    total: Range
+    """Tokens a second of all users together."""
+    ms_per_token: Range
+    first_token_seconds: Range | None
+    """For a prompt that fills the context and waits for nobody; None where the GPU's TFLOPS are not known."""
+    step: Step
+    """What a token takes, in its parts."""
+
+    def to_json(self) -> dict[str, object]:
+        """Each range as low, expected and high."""
+        return {
+            "kind": "estimate",
+            "users": self.users,
+            "context_tokens": self.context_tokens,
+            "tokens_per_second_per_user": self.per_user.to_json(),
+            "tokens_per_second": self.total.to_json(),
+            "ms_per_token": self.ms_per_token.to_json(),
+            "first_token_seconds": self.first_token_seconds.to_json() if self.first_token_seconds else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for all machines of the plan."""
+
+    usd_per_hour: float
+    usd_per_month: float
+    usd_per_million_tokens: Range | None
+    """With the machines busy all the time with the users of the speed; None where the speed is not known."""
+    date: str | None
+    region: str
+    kind: str = "on-demand"
+    """The catalogue knows no other prices: spot is cheaper and can end, capacity blocks are paid in advance."""
+
+    def to_json(self) -> dict[str, object]:
+        """Dollars for a million tokens as low and high."""
+        million = self.usd_per_million_tokens.to_json() if self.usd_per_million_tokens else None
+        return {
+            "usd_per_hour": round(self.usd_per_hour, 6),
+            "usd_per_month": round(self.usd_per_month, 2),
+            "usd_per_million_tokens": million and {"low": million["low"], "high": million["high"]},
+            "kind": self.kind,
+            "date": self.date,
+            "region": self.region,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """What goes together with the engine; the driver is the part a person installs."""
+
+    torch: str
+    cuda: str
+    python: str
+    min_driver: str
+    """Oldest that runs this CUDA on this GPU as made for it."""
+    driver: str
+    """The one that was given, else the recommended one."""
+    driver_branch: str
+    """Recommended today."""
+    driver_branch_end_of_life: str
+    arithmetic: tuple[str, ...]
+    """How each follows, a line each."""
+
+    def to_json(self) -> dict[str, str]:
+        """Without the lines."""
+        return {name: value for name, value in asdict(self).items() if name != "arithmetic"}
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One model on one kind of hardware: what to create and how to start the engine."""
 
@@ -66,6 +157,8 @@ class Plan:
     gpus: int
     """GPUs used on each node."""
     tensor_parallel: int
+    pipeline_parallel: int
+    data_parallel: int
     nodes: int
     instance: InstanceFacts | None
     """None for a node one owns."""
@@ -75,7 +168,7 @@ class Plan:
     kv_bytes_per_token: int
     """On one GPU."""
     kv_tokens: int
-    """Tokens the cache of one GPU holds, whole blocks."""
+    """Tokens the cache of one copy of the model holds, whole blocks."""
     max_context: int
     """Longest single request: the smaller of the cache and the model's positions."""
     context_tokens: int
@@ -83,20 +176,44 @@ class Plan:
     utilization: float
     volume: Volume
     load_seconds: int
+    load: Range
+    """Seconds to read the weights; `load_seconds` is its low end, the volume's own speed."""
     startup_budget_seconds: int
     host_memory_bytes: int
     """Host memory of the engine processes: limit of the pod."""
     shared_memory_bytes: int
     cpu_millicores: int
     usd_per_hour: float | None
+    """Of all nodes."""
     price_date: str | None
+    price: Price | None
+    speed: Speed | None
+    objective: str
     engine: str
     engine_version: str
+    software: Software
     engine_arguments: tuple[str, ...]
     """vLLM flags; host and port are the caller's."""
     warnings: tuple[str, ...]
     alternatives: tuple[Alternative, ...]
     rejected: tuple[Rejected, ...]
+    placement: tuple[HostShare, ...] = ()
+    """On which hosts of an inventory."""
+
+    @property
+    def expert_parallel(self) -> int:
+        """GPUs that the experts of a layer are spread over, beside the cut through each expert."""
+        shares = self.model.architecture is Architecture.MOE and self.data_parallel > 1
+        return self.tensor_parallel * self.data_parallel if shares else 1
+
+    @property
+    def where(self) -> str:
+        """`2 x p5.48xlarge`, for messages."""
+        names = ", ".join(dict.fromkeys(share.host for share in self.placement))
+        if names:
+            return names
+        name = self.instance.instance_type if self.instance else f"{self.gpus} x {self.gpu.name}"
+        return f"{self.nodes} x {name}" if self.nodes > 1 else name
 
     def to_json(self) -> dict[str, object]:
         """The published shape of `seekstack plan --json`; memory in GiB, two decimals."""
@@ -104,6 +221,7 @@ class Plan:
         return {
             "fits": True,
             "reasons": [],
+            "workload": "serve",
             "model": {"id": self.model.id, "label": self.model.label, "requested": self.requested_model},
             "quantization": self.quantization,
             "dtype": self.dtype,
@@ -122,27 +240,31 @@ class Plan:
             "context_tokens": self.context_tokens,
             "concurrency": self.concurrency,
             "utilization": self.utilization,
-            "parallel": {"tp": self.tensor_parallel, "pp": 1, "dp": 1, "ep": 1},
+            "parallel": {
+                "tp": self.tensor_parallel,
+                "pp": self.pipeline_parallel,
+                "dp": self.data_parallel,
+                "ep": self.expert_parallel,
+            },
             "instance": self.instance.instance_type if self.instance else None,
             "nodes": self.nodes,
+            "placement": [asdict(share) for share in self.placement],
+            "objective": self.objective,
             "weights_bytes": self.weights_bytes,
             "volume": asdict(self.volume),
             "load_seconds": self.load_seconds,
+            "load": self.load.to_json(),
             "startup_seconds": self.startup_budget_seconds,
             "host_ram_gib": _gib(self.host_memory_bytes),
             "cpu_millicores": self.cpu_millicores,
-            "price": self._price(),
+            "speed": self.speed.to_json() if self.speed else None,
+            "price": self.price.to_json() if self.price else None,
             "engine": {"name": self.engine, "version": self.engine_version, "arguments": list(self.engine_arguments)},
+            "software": self.software.to_json(),
             "alternatives": [asdict(alternative) for alternative in self.alternatives],
             "rejected": [asdict(rejected) for rejected in self.rejected],
             "warnings": list(self.warnings),
         }
-
-    def _price(self) -> dict[str, object] | None:
-        if self.instance is None or self.usd_per_hour is None:
-            return None
-        region = self.instance.price_region
-        return {"usd_per_hour": self.usd_per_hour, "date": self.price_date, "region": region, "kind": "on-demand"}
 
 
 def _gib(value_bytes: int) -> float:

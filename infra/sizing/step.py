@@ -16,7 +16,7 @@ from infra.catalog.facts import Architecture, GpuFacts, ModelFacts, Quantization
 from infra.sizing import traffic
 from infra.sizing.engine import Engine, Family, Generation
 
-__all__ = ["Layout", "Range", "Runtime", "peak_flops", "prompt_seconds", "step_seconds"]
+__all__ = ["Layout", "Range", "Runtime", "Step", "peak_flops", "prompt_seconds", "step", "step_seconds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,10 @@ class Range:
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
+
+    def to_json(self) -> dict[str, float]:
+        """Three figures: more would promise what an estimate cannot keep."""
+        return {name: float(f"{getattr(self, name):.3g}") for name in ("low", "expected", "high")}
 
 
 class Runtime(StrEnum):
@@ -140,6 +144,29 @@ FP8_KINDS = ("fp8", "fp4_fp8", "w4a8", "nvfp4")
 """Twice the 16-bit rate where the tensor cores have fp8; nvfp4 on Blackwell would be four times, so this errs slow."""
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The parts of one step: reading and arithmetic overlap, latencies do not."""
+
+    read_bytes: float
+    """By the busiest GPU."""
+    flops: float
+    """Of the busiest GPU."""
+    reading: Range
+    """Seconds, as the two below."""
+    computing: Range
+    layer: Range
+    """Latency of one layer."""
+    layers: int
+
+    @property
+    def seconds(self) -> Range:
+        """The whole step."""
+        read, done = self.reading, self.computing
+        busy = Range(max(read.low, done.low), max(read.expected, done.expected), max(read.high, done.high))
+        return busy.plus(self.layer.scale(self.layers))
+
+
 def step_seconds(
     model: ModelFacts,
     quantization: QuantizationFacts,
@@ -150,22 +177,38 @@ def step_seconds(
     context_tokens: int,
     runtime: Runtime,
 ) -> Range:
-    """Seconds until each of `users` has one more token. Reading and arithmetic overlap, latencies do not.
+    """Seconds until each of `users` has one more token."""
+    return step(model, quantization, gpu, layout, users=users, context_tokens=context_tokens, runtime=runtime).seconds
+
+
+def step(
+    model: ModelFacts,
+    quantization: QuantizationFacts,
+    gpu: GpuFacts,
+    layout: Layout,
+    *,
+    users: int,
+    context_tokens: int,
+    runtime: Runtime,
+) -> Step:
+    """What one more token for each of `users` takes.
 
     Pipeline stages cut the users of a copy in as many groups, which follow each other through the stages: the step is
     that of a group, and with one user only one stage works at a time.
     """
     group = -(-users // (layout.data_parallel * layout.pipeline_parallel))
-    reading = _bandwidth(gpu, quantization).inverse(_read_bytes(model, quantization, layout, group, context_tokens))
+    read_bytes = _read_bytes(model, quantization, layout, group, context_tokens)
     flops = 2.0 * model.active_parameters * group / layout.tensor_parallel
-    computing = _computing(model, quantization, gpu, flops)
     table = LLAMA_CPP_LATENCY_MS if runtime is Runtime.LLAMA_CPP else LATENCY_MS
     factor = OLD_FACTOR if runtime is Runtime.OLD else 1.0
-    latency = table[layout.reach, model.architecture].scale(factor * model.layers / 1e3)
-    busy = Range(
-        max(reading.low, computing.low), max(reading.expected, computing.expected), max(reading.high, computing.high)
+    return Step(
+        read_bytes=read_bytes,
+        flops=flops,
+        reading=_bandwidth(gpu, quantization).inverse(read_bytes),
+        computing=_computing(model, quantization, gpu, flops),
+        layer=table[layout.reach, model.architecture].scale(factor / 1e3),
+        layers=model.layers,
     )
-    return busy.plus(latency)
 
 
 def prompt_seconds(

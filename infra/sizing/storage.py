@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from infra.sizing.refusal import Miss, Reason
 from infra.sizing.result import Volume
-from infra.units import BYTES_PER_GIB, BYTES_PER_MIB, gib, round_up_gib
+from infra.units import BYTES_PER_GIB, BYTES_PER_MIB, gib, round_up_gib, to_gib
 
-__all__ = ["GP3_MAX_GIB", "HostNeed", "host_need", "load_seconds", "startup_budget_seconds", "volume"]
+__all__ = [
+    "GP3_MAX_GIB",
+    "HostNeed",
+    "check_disk",
+    "check_host",
+    "host_need",
+    "load_seconds",
+    "startup_budget_seconds",
+    "volume",
+    "volume_gib",
+]
 
 GP3_MAX_GIB = 65_536
 GP3_MIN_THROUGHPUT, GP3_MAX_THROUGHPUT = 125, 2000
@@ -51,10 +62,15 @@ def volume(weights_bytes: int, load_target_seconds: int, ebs_mib_per_second: flo
     limit = GP3_MAX_THROUGHPUT if ebs_mib_per_second is None else min(GP3_MAX_THROUGHPUT, int(ebs_mib_per_second))
     throughput = max(GP3_MIN_THROUGHPUT, min(wanted, limit))
     return Volume(
-        size_gib=max(MIN_VOLUME_GIB, round_up_gib(weights_bytes * VOLUME_FACTOR)),
+        size_gib=volume_gib(weights_bytes),
         iops=max(GP3_MIN_IOPS, throughput * IOPS_PER_MIB),
         throughput_mib_per_second=throughput,
     )
+
+
+def volume_gib(weights_bytes: int) -> int:
+    """Room for the weights on a volume or disk."""
+    return max(MIN_VOLUME_GIB, round_up_gib(weights_bytes * VOLUME_FACTOR))
 
 
 def load_seconds(weights_bytes: int, store: Volume, ebs_mib_per_second: float | None) -> int:
@@ -78,4 +94,30 @@ def host_need(weights_bytes: int, tensor_parallel: int) -> HostNeed:
         memory_bytes=math.ceil(memory / BYTES_PER_GIB) * BYTES_PER_GIB,
         shared_memory_bytes=shared,
         cpu_millicores=1000 * (2 + tensor_parallel),
+    )
+
+
+def check_host(name: str, weights_bytes: int, ranks: int, memory_bytes: int | None) -> Miss | None:
+    """Whether gp3 ends before the weights do, and whether the machine has memory for `ranks` engine processes."""
+    size_gib = volume_gib(weights_bytes)
+    if size_gib > GP3_MAX_GIB:
+        message = f"the weights need a volume of {size_gib:,} GiB; gp3 ends at {GP3_MAX_GIB:,} GiB"
+        return Miss(Reason.DISK, message, "model")
+    need = host_need(weights_bytes, ranks).memory_bytes + SYSTEM_HOST_BYTES
+    if memory_bytes is None or need <= memory_bytes:
+        return None
+    message = (
+        f"{name} has {to_gib(memory_bytes):g} GiB of host memory; {ranks} engine processes need {to_gib(need):g} GiB"
+    )
+    return Miss(Reason.HOST_RAM, message, "instanceType", name)
+
+
+def check_disk(name: str, weights_bytes: int, disk_bytes: int | None) -> Miss | None:
+    """Whether a disk one owns holds the weights and the partial files of a download."""
+    need = volume_gib(weights_bytes)
+    if disk_bytes is None or need <= to_gib(disk_bytes):
+        return None
+    message = f"{name} has {to_gib(disk_bytes):g} GiB of disk; the weights need {need:,} GiB"
+    return Miss(
+        Reason.DISK, message, "inventory", name, f"at least {need:,} GiB", f"give {name} a disk of {need:,} GiB"
     )

@@ -28,7 +28,10 @@ def layer(ours: str = "", theirs: str = "", *, forbidden_stdlib: str = "") -> La
 
 IO_MODULES = "os io pathlib subprocess socket urllib http shutil tempfile random time threading asyncio"
 FACTS = "infra.units infra.errors infra.private_network infra.catalog"
-PURE = f"{FACTS} infra.config_keys infra.stack_file infra.settings infra.sizing infra.planning infra.serving"
+PURE = (
+    f"{FACTS} infra.config_keys infra.stack_file infra.settings infra.sizing infra.inventory infra.planning "
+    "infra.serving"
+)
 PULUMI = "pulumi pulumi_aws pulumi_kubernetes"
 
 # The longest prefix decides.
@@ -45,6 +48,7 @@ LAYERS = {
     "infra.stack_file": layer(f"{FACTS} infra.config_keys", "yaml"),
     "infra.settings": layer(f"{FACTS} infra.config_keys"),
     "infra.sizing": layer(f"{FACTS} infra.settings infra.sizing", forbidden_stdlib=IO_MODULES),
+    "infra.inventory": layer(f"{FACTS} infra.sizing", "yaml"),
     "infra.planning": layer(PURE),
     "infra.serving": layer(f"{PURE} k8s"),
     "infra.components": layer(f"{FACTS} infra.components infra.sizing k8s", PULUMI),

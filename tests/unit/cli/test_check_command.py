@@ -73,3 +73,32 @@ def test_a_folder_below_the_project_finds_it(project, capsys, monkeypatch):
     (project / "infra").mkdir()
     monkeypatch.chdir(project / "infra")
     assert main(["check"]) == 0
+
+
+OWN_MODEL = """\
+models:
+  - {id: me/tiny, label: Tiny, architecture: dense, attention: grouped, parameters: 1000000000, layers: 16,
+     attention_heads: 16, kv_heads: 4, head_dim: 64, hidden_size: 1024, intermediate_size: 4096, vocabulary: 32000,
+     max_positions: 32768, native_dtype: bf16, weights_bytes: 2000000000, min_engine_version: 0.6.6,
+     released: "2026-01-01", source: our own, date: "2026-11-24"}
+"""
+
+
+def test_a_model_of_the_project_named_with_c_is_found_from_anywhere(project, capsys, monkeypatch, tmp_path_factory):
+    (project / "catalog").mkdir()
+    (project / "catalog" / "models.yaml").write_text(OWN_MODEL)
+    (project / "Pulumi.dev.yaml").write_text(
+        "config:\n  aws:region: us-east-1\n  model: Tiny\n  intranetCidrs: [10.0.0.0/8]\n"
+    )
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert main(["check", "-C", str(project)]) == 0
+    assert capsys.readouterr().out.startswith("dev: Tiny ")
+
+
+def test_every_cause_of_a_refusal_is_in_the_json(project, capsys):
+    (project / "Pulumi.dev.yaml").write_text(
+        "config:\n  aws:region: us-east-1\n  model: 32B\n  instanceType: g4dn.xlarge\n  intranetCidrs: [10.0.0.0/8]\n"
+    )
+    assert main(["check", "-C", str(project), "--json"]) == 2
+    reasons = json.loads(capsys.readouterr().out)["error"]["reasons"]
+    assert [reason["code"] for reason in reasons] == ["weights"]

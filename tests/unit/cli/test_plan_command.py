@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ def test_shows_hardware_budget_volume_and_a_dated_price(capsys: pytest.CaptureFi
     assert "g6.xlarge (1 x L4)" in text
     assert "0.805 USD/h on demand, us-east-1, 2026-01-21" in text
     assert "gp3, 20 GiB, 3,000 IOPS, 125 MiB/s" in text
-    assert "weights 14.21" in text
+    assert "weights 14.22" in text
     assert "usable 22.05" in text
     assert "note: 7B is an alias of DeepSeek-R1-Distill-Qwen-7B" in text
 
@@ -101,3 +102,78 @@ def test_flags_are_not_guessed_from_their_beginning(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as caught:
         main(["plan", "--model", "7B", "--inst", "g6.xlarge"])
     assert caught.value.code == 2
+
+
+def test_shows_speed_cost_and_software_as_estimates(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "7B", "--concurrency", "4")
+    assert "tokens/s a user" in text
+    assert "first token estimate:" in text
+    assert "USD a month" in text
+    assert "USD a million tokens, busy (estimate)" in text
+    assert "torch 2.14.0, CUDA 13.0, Python 3.12, driver 580.95.05 (580.65.06 or later" in text
+
+
+def test_limits_and_objective_reach_the_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = document(
+        capsys,
+        *("--model", "70B", "--objective", "latency", "--max-usd-per-hour", "20", "--families", "g6e, g7e"),
+        *("--quota-vcpus", "400", "--max-ttft-seconds", "5", "--nodes", "2"),
+    )
+    assert outcome["objective"] == "latency"
+    assert outcome["price"]["usd_per_hour"] <= 20
+    assert outcome["instance"].startswith(("g6e", "g7e"))
+
+
+def test_software_flags_reach_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = document(capsys, "--model", "7B", "--cuda", "cu128", "--python", "3.11", "--engine-version", "0.10.2")
+    assert (outcome["engine"]["version"], outcome["software"]["cuda"]) == ("0.10.2", "12.8")
+
+
+def test_a_driver_of_a_hypervisor_is_refused_with_every_cause(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = document(capsys, "--model", "R1", "--driver", "535.154.02", "--python", "3.8", "--gpu", "T4", code=2)
+    assert [reason["code"] for reason in outcome["reasons"]][:2] == ["driver", "python"]
+    assert outcome["reasons"][0]["fix"].startswith("install driver 580")
+
+
+def test_stages_and_copies_reach_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = document(capsys, "--model", "70B", "--instance", "g6e.48xlarge", "--tp", "2", "--pp", "2", "--dp", "2")
+    assert outcome["parallel"] == {"tp": 2, "pp": 2, "dp": 2, "ep": 1}
+
+
+def test_an_inventory_is_placed_and_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yaml"
+    file.write_text("- {name: a, gpu: L4, gpus: 1}\n- {name: b, gpu: L40S, gpus: 4, driver: 580.95.05}\n")
+    text = shown(capsys, "--model", "32B", "--inventory", str(file))
+    assert "hardware b (2 x L40S)" in text
+    assert "placement b: copy 0 stage 0 on 2 GPUs" in text
+    outcome = document(capsys, "--model", "32B", "--inventory", str(file))
+    assert outcome["placement"] == [{"host": "b", "copy": 0, "stage": 0, "gpus": 2}]
+    assert [one["candidate"] for one in outcome["rejected"]] == ["a"]
+
+
+def test_a_wrong_inventory_lists_its_errors_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yaml"
+    file.write_text("- {name: a, gpu: L5, gpus: 0}\n")
+    outcome = document(capsys, "--model", "7B", "--inventory", str(file), code=2)
+    assert [error["code"] for error in outcome["error"]["errors"]] == ["SKS0110", "SKS0110"]
+
+
+def test_training_is_shown_and_written(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "7B", "--workload", "lora", "--rank", "16", "--explain")
+    assert "g6.xlarge (1 x L4 in all)" in text
+    assert "gradients" in text
+    outcome = document(capsys, "--model", "7B", "--workload", "qlora", "--bits", "8", "--gpu", "RTX4090")
+    assert outcome["training"]["bits"] == 8
+    assert outcome["instance"] is None
+
+
+def test_training_flags_without_training_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = document(capsys, "--model", "7B", "--rank", "16", code=2)
+    assert outcome["error"]["key"] == "rank"
+
+
+def test_two_machines_and_few_alternatives_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "R1", "--quantization", "bf16", "--nodes", "2", "--explain")
+    assert "2 x p5en.48xlarge (8 x H200 each)" in text
+    assert "2 x 8 x" in text
+    assert "checkpoint / 8 ranks / 2 stages" in text

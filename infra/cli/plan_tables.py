@@ -1,0 +1,194 @@
+"""A plan as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infra.cli.output import console, write_table
+
+if TYPE_CHECKING:
+    from infra.sizing.result import Alternative, Plan, Rejected
+    from infra.sizing.step import Range
+    from infra.sizing.training_plan import TrainingOutcome
+
+__all__ = ["show", "show_training"]
+
+GIB = 2**30
+FEW = 3
+"""Rejected and alternative machines shown without `--explain`."""
+
+
+def show(plan: Plan, *, explained: bool) -> None:
+    """The plan as tables; `explained` adds the arithmetic and every rejected candidate."""
+    write_table(("", "plan"), _summary(plan))
+    write_table(("memory of each GPU", "GiB"), _budget(plan))
+    out = console()
+    for warning in plan.warnings:
+        out.print(f"note: {warning}")
+    _show_alternatives(plan, explained=explained)
+    _show_rejected(plan.rejected, explained=explained)
+    if explained:
+        from infra.sizing.explain import explain
+
+        out.print("arithmetic:")
+        for line in explain(plan):
+            out.print(f"  {line}")
+
+
+def _summary(plan: Plan) -> list[tuple[str, str]]:
+    volume = plan.volume
+    speed = f"{volume.iops:,} IOPS, {volume.throughput_mib_per_second} MiB/s"
+    return [
+        ("model", plan.model.id),
+        ("weights", f"{plan.weights_bytes / GIB:.2f} GiB as {plan.quantization}, computed in {plan.dtype}"),
+        ("hardware", _hardware(plan)),
+        ("price", _price(plan)),
+        ("cache", f"{plan.kv_tokens:,} tokens; longest request {plan.max_context:,}"),
+        ("asked for", f"{plan.concurrency} x {plan.context_tokens:,} tokens"),
+        *_speed(plan),
+        *_placement(plan),
+        ("weight volume", f"gp3, {volume.size_gib} GiB, {speed}"),
+        ("start", f"weights read in {plan.load_seconds} s; failed after {plan.startup_budget_seconds} s"),
+        ("host", f"{plan.host_memory_bytes / GIB:g} GiB of memory, {plan.cpu_millicores / 1000:g} CPU"),
+        ("engine", f"{plan.engine} {plan.engine_version} {' '.join(plan.engine_arguments)}"),
+        ("software", _software(plan)),
+    ]
+
+
+def _hardware(plan: Plan) -> str:
+    gpus = f"{plan.gpus} x {plan.gpu.name}"
+    if plan.placement:
+        return f"{plan.where} ({plan.tensor_parallel * plan.pipeline_parallel * plan.data_parallel} x {plan.gpu.name})"
+    if plan.instance is None:
+        return plan.where
+    return f"{plan.where} ({gpus}{' each' if plan.nodes > 1 else ''})"
+
+
+def _price(plan: Plan) -> str:
+    if plan.instance is None:
+        return "your own machine"
+    price = plan.price
+    if price is None:
+        return "not in the catalogue"
+    hour = f"{price.usd_per_hour:.3f} USD/h on demand, {price.region}, {price.date}"
+    million = price.usd_per_million_tokens
+    tokens = f"; {_range(million, expected=False)} USD a million tokens, busy (estimate)" if million else ""
+    return f"{hour}; {price.usd_per_month:,.0f} USD a month{tokens}"
+
+
+def _speed(plan: Plan) -> list[tuple[str, str]]:
+    speed = plan.speed
+    if speed is None:
+        return [("speed", "not known")]
+    users = "" if speed.users == 1 else f" a user, {_range(speed.total)} in all"
+    rows = [("speed", f"estimate: {_range(speed.per_user)} tokens/s{users}; {_range(speed.ms_per_token)} ms a token")]
+    if speed.first_token_seconds:
+        prompt = f"for a prompt of {speed.context_tokens:,} tokens"
+        rows.append(("first token", f"estimate: {_range(speed.first_token_seconds)} s {prompt}"))
+    return rows
+
+
+def _placement(plan: Plan) -> list[tuple[str, str]]:
+    shares = (f"{one.host}: copy {one.copy} stage {one.stage} on {one.gpus} GPUs" for one in plan.placement)
+    return [("placement", "; ".join(shares))] if plan.placement else []
+
+
+def _software(plan: Plan) -> str:
+    software = plan.software
+    branch = f"{software.driver_branch} to {software.driver_branch_end_of_life}"
+    driver = f"driver {software.driver} ({software.min_driver} or later; recommended branch {branch})"
+    return f"torch {software.torch}, CUDA {software.cuda}, Python {software.python}, {driver}"
+
+
+def _range(values: Range, *, expected: bool = True) -> str:
+    text = f"{_figures(values.low)} to {_figures(values.high)}"
+    return f"{text} ({_figures(values.expected)} expected)" if expected else text
+
+
+def _figures(value: float) -> str:
+    """Three figures, without an exponent."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _budget(plan: Plan) -> list[tuple[str, str]]:
+    budget = plan.budget
+    parts = (
+        ("weights", budget.weights_bytes),
+        ("outside torch (CUDA context, NCCL)", budget.non_torch_bytes),
+        ("activations", budget.activation_bytes),
+        ("CUDA graphs", budget.cuda_graphs_bytes),
+        ("KV cache", budget.kv_cache_bytes),
+    )
+    free = budget.usable_bytes - sum(value for _, value in parts)
+    rows = (*parts, (f"left free (utilization {plan.utilization:g})", free), ("usable", budget.usable_bytes))
+    return [(name, f"{value / GIB:.2f}") for name, value in rows]
+
+
+def _show_alternatives(plan: Plan, *, explained: bool) -> None:
+    shown = plan.alternatives if explained else plan.alternatives[:FEW]
+    if not shown:
+        return
+    rows = (
+        (
+            a.instance_type,
+            f"{a.nodes} x {a.tensor_parallel} x {a.gpu}" if a.nodes > 1 else f"{a.tensor_parallel} x {a.gpu}",
+            f"{a.kv_tokens:,}",
+            a.usd_per_hour and f"{a.usd_per_hour:.3f}",
+        )
+        for a in shown
+    )
+    kind = "host" if plan.placement else "instance type"
+    title = f"would also fit: {len(plan.alternatives)} {kind}{'s' if len(plan.alternatives) > 1 else ''}"
+    write_table((kind, "uses", "cache tokens", "USD/h"), rows, title=title)
+
+
+def _show_rejected(rejected: tuple[Rejected, ...], *, explained: bool) -> None:
+    if not rejected:
+        return
+    first_of_each = list({one.code: one for one in reversed(rejected)}.values())[::-1]
+    shown = rejected if explained else first_of_each[:FEW]
+    more = "" if len(shown) == len(rejected) else f", {len(shown)} shown (--explain shows all)"
+    rows = ((one.candidate, one.quantization, one.code, one.message) for one in shown)
+    write_table(("candidate", "as", "reason", ""), rows, title=f"rejected: {len(rejected)}{more}")
+
+
+def show_training(outcome: TrainingOutcome, *, explained: bool) -> None:
+    """A training run as tables."""
+    run, memory, price = outcome.run, outcome.run.memory, outcome.price
+    where = f"{outcome.machines} x {outcome.machine.name}" if outcome.machines > 1 else outcome.machine.name
+    rows = [
+        ("model", run.model.id),
+        (
+            "training",
+            f"{outcome.workload}, {run.trainable_parameters:,} parameters, ZeRO stage {run.request.zero_stage}",
+        ),
+        ("hardware", f"{where} ({run.gpus} x {run.gpu.name} in all)"),
+        ("price", f"{price.usd_per_hour:.3f} USD/h on demand, {price.region}, {price.date}" if price else "not known"),
+        ("step", f"{run.request.micro_batch} x {run.request.sequence_tokens:,} tokens on each GPU"),
+        ("volume", f"gp3, {outcome.volume.size_gib} GiB: weights and one checkpoint"),
+        ("host", f"{run.host_bytes / GIB:.0f} GiB of memory in all"),
+    ]
+    write_table(("", "plan"), rows)
+    parts = {
+        "weights": memory.weights_bytes,
+        "gradients": memory.gradients_bytes,
+        "optimizer": memory.optimizer_bytes,
+        "activations": memory.activations_bytes,
+        "workspace": memory.workspace_bytes,
+        "left free": run.gpu.usable_bytes - memory.total_bytes,
+        "usable": run.gpu.usable_bytes,
+    }
+    write_table(("memory of each GPU", "GiB"), [(name, f"{size / GIB:.2f}") for name, size in parts.items()])
+    for warning in outcome.warnings:
+        console().print(f"note: {warning}")
+    _show_training_alternatives(outcome.alternatives, explained=explained)
+    _show_rejected(outcome.rejected, explained=explained)
+
+
+def _show_training_alternatives(alternatives: tuple[Alternative, ...], *, explained: bool) -> None:
+    shown = alternatives if explained else alternatives[:FEW]
+    if shown:
+        rows = ((a.instance_type, a.gpu, a.usd_per_hour and f"{a.usd_per_hour:.3f}") for a in shown)
+        write_table(
+            ("instance type", "GPU", "USD/h"), rows, title=f"would also fit: {len(alternatives)} instance types"
+        )

@@ -1,0 +1,96 @@
+"""The machines a model may run on, and what rules one out before its memory is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infra.catalog.facts import Catalog, GpuFacts, InstanceFacts
+from infra.sizing.refusal import Miss, Reason
+from infra.sizing.request import PlanRequest
+
+__all__ = ["CONSTRAINTS", "Machine", "check_limits", "check_machine", "machine_named", "machine_of"]
+
+MAX_OWNED_GPUS = 8
+
+CONSTRAINTS = (Reason.PRICE, Reason.FAMILY, Reason.QUOTA, Reason.TTFT)
+"""Reasons that a person set, not the hardware."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Equal GPUs in one box: an EC2 type, or a node one owns."""
+
+    name: str
+    gpu: GpuFacts
+    gpus: int
+    instance: InstanceFacts | None
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        """Of one machine; None for a node one owns, and where the catalogue has no price."""
+        return self.instance.usd_per_hour if self.instance else None
+
+    @property
+    def memory_bytes(self) -> int:
+        """GPU memory the engine can use; machines it does not run on count as none."""
+        return self.gpu.usable_bytes * self.gpus if self.gpu.compute_capability else 0
+
+
+def machine_of(instance: InstanceFacts, catalog: Catalog) -> Machine:
+    """An EC2 type with the facts of its GPU."""
+    return Machine(instance.instance_type, catalog.gpu(instance.gpu), instance.gpus, instance)
+
+
+def machine_named(request: PlanRequest, catalog: Catalog) -> Machine | None:
+    """The machine the request fixes; None where it is to be chosen."""
+    if request.instance_type:
+        return machine_of(catalog.instance(request.instance_type), catalog)
+    if request.gpu:
+        gpu = catalog.gpu(request.gpu)
+        count = request.gpus or MAX_OWNED_GPUS
+        return Machine(f"{count} x {gpu.name}" if request.gpus else gpu.name, gpu, count, None)
+    return None
+
+
+def check_machine(machine: Machine, request: PlanRequest) -> Miss | None:
+    """Processor, whole GPUs, region and family."""
+    instance = machine.instance
+    if instance is None:
+        return None
+    name = instance.instance_type
+    if instance.cpu_architecture != "x86_64":
+        message = f"{name} is {instance.cpu_architecture}; the engine image is built for x86_64"
+        return Miss(Reason.CPU_ARCHITECTURE, message, "instanceType", name, "an x86_64 type")
+    if instance.gpus == 0:
+        message = f"{name} holds {instance.partition:g} of an {instance.gpu}; the engine needs whole GPUs"
+        return Miss(Reason.FRACTIONAL_GPU, message, "instanceType", name, "a type with whole GPUs")
+    if request.region == instance.price_region and not instance.offered_in:
+        message = f"{name} is not offered in {request.region}"
+        return Miss(Reason.REGION, message, "instanceType", name, "another type or region")
+    if request.families and instance.family not in request.families:
+        allowed = ", ".join(request.families)
+        message = f"{name} is of family {instance.family}, allowed are {allowed}"
+        return Miss(Reason.FAMILY, message, "families", allowed, None, f"allow family {instance.family}")
+    return check_limits(machine, 1, request)
+
+
+def check_limits(machine: Machine, machines: int, request: PlanRequest) -> Miss | None:
+    """What so many machines may cost, and how many vCPUs they may have."""
+    instance, most = machine.instance, request.max_usd_per_hour
+    if instance is None:
+        return None
+    what = f"{machines} x {machine.name}" if machines > 1 else machine.name
+    if most is not None:
+        price = instance.usd_per_hour
+        if price is None:
+            message = f"{what} has no price in the catalogue, which maxUsdPerHour needs"
+            return Miss(Reason.PRICE, message, "maxUsdPerHour", most, None, "leave out maxUsdPerHour")
+        if price * machines > most:
+            message = f"{what} costs {price * machines:.3f} USD/h, allowed are {most:g}"
+            return Miss(Reason.PRICE, message, "maxUsdPerHour", most, None, f"allow {price * machines:.2f} USD/h")
+    vcpus = instance.vcpus * machines
+    if request.quota_vcpus is not None and vcpus > request.quota_vcpus:
+        message = f"{what} has {vcpus} vCPUs, the quota is {request.quota_vcpus}"
+        fix = f"ask AWS for a quota of {vcpus} vCPUs for {instance.family}"
+        return Miss(Reason.QUOTA, message, "quotaVcpus", request.quota_vcpus, None, fix)
+    return None

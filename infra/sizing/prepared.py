@@ -1,0 +1,91 @@
+"""What many requests over one catalogue share: its machines, which kernels are missing, and resolved software.
+
+Only answers that follow from the facts alone are kept, so a second request gets what the first would have got.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from infra.catalog.compatibility import CompatibilityFacts
+from infra.catalog.facts import Catalog, GpuFacts, ModelFacts, QuantizationFacts
+from infra.sizing import layout
+from infra.sizing.compatibility import Conflict, Resolved, Stack, resolve
+from infra.sizing.engine import Engine, Version
+from infra.sizing.fit import Fit, Workload, fit
+from infra.sizing.machines import Machine, machine_of
+from infra.sizing.refusal import Miss, Reason
+from infra.sizing.request import PlanRequest
+
+__all__ = ["FitKey", "Prepared", "prepare"]
+
+FitKey = tuple[str, str, Version, int, int, int]
+"""Quantisation, GPU, engine; tensor, pipeline and data parallel."""
+KEPT = 4
+LEAST = 16
+"""Tokens of the smallest request, for a question that no amount of memory changes."""
+WITHOUT_MEMORY = frozenset(
+    {Reason.KERNEL, Reason.DTYPE, Reason.COMPUTE_CAPABILITY, Reason.ENGINE_VERSION, Reason.UNSUPPORTED_CACHE}
+)
+"""Causes that no context, number of requests or layout changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Answers over one catalogue and one matrix, each given once."""
+
+    catalog: Catalog
+    facts: CompatibilityFacts
+    machines: tuple[Machine, ...]
+    kernels: dict[tuple[str, str, str, Version], Miss | None] = field(default_factory=dict)
+    splits_of: dict[tuple[str, str, int], tuple[int, ...]] = field(default_factory=dict)
+    software: dict[tuple[str | None, ...], Resolved | Conflict] = field(default_factory=dict)
+    fits: dict[tuple[str, int, int, float], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
+
+    def fits_of(self, model: ModelFacts, request: PlanRequest) -> dict[FitKey, Fit | Miss]:
+        """Layouts sized for one model and workload; only the last few workloads are kept."""
+        key = (model.id, request.context_tokens, request.concurrency, request.utilization)
+        if key not in self.fits:
+            while len(self.fits) >= KEPT:
+                del self.fits[next(iter(self.fits))]
+            self.fits[key] = {}
+        return self.fits[key]
+
+    def missing_kernel(
+        self, model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine
+    ) -> Miss | None:
+        """What rules the combination out whatever its memory."""
+        key = (model.id, quantization.name, gpu.name, engine.version)
+        if key not in self.kernels:
+            outcome = fit(model, quantization, gpu, 1, Workload(LEAST, 1, 0.92, engine))
+            lacks = isinstance(outcome, Miss) and outcome.reason in WITHOUT_MEMORY
+            self.kernels[key] = outcome if isinstance(outcome, Miss) and lacks else None
+        return self.kernels[key]
+
+    def splits(self, model: ModelFacts, quantization: QuantizationFacts, gpus: int) -> tuple[int, ...]:
+        """Tensor-parallel sizes, ascending."""
+        key = (model.id, quantization.name, gpus)
+        if key not in self.splits_of:
+            self.splits_of[key] = layout.splits(model, quantization, gpus)
+        return self.splits_of[key]
+
+    def resolve(self, stack: Stack) -> Resolved | Conflict:
+        """The matrix's answer."""
+        model, gpu = stack.model.id if stack.model else None, stack.gpu.name if stack.gpu else None
+        key = (model, gpu, stack.engine_version, stack.driver, stack.cuda, stack.python, stack.torch)
+        if key not in self.software:
+            self.software[key] = resolve(stack, self.facts, self.catalog)
+        return self.software[key]
+
+
+_kept: list[Prepared] = []
+
+
+def prepare(catalog: Catalog, facts: CompatibilityFacts) -> Prepared:
+    """The answers that belong to exactly these objects; the last few catalogues are kept."""
+    for known in _kept:
+        if known.catalog is catalog and known.facts is facts:
+            return known
+    machines = tuple(machine_of(instance, catalog) for instance in catalog.instances)
+    _kept[:] = [Prepared(catalog, facts, machines), *_kept[: KEPT - 1]]
+    return _kept[0]

@@ -1,0 +1,236 @@
+"""Which machine trains a model: the cheapest EC2 type that holds the run, or the GPUs that were named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any
+
+from infra.catalog.compatibility import load_compatibility
+from infra.catalog.facts import Catalog
+from infra.errors import ConfigurationError
+from infra.sizing import cost, storage
+from infra.sizing.advice import alias_note
+from infra.sizing.machines import Machine, check_limits, check_machine, machine_named
+from infra.sizing.prepared import prepare
+from infra.sizing.refusal import Miss, Reason
+from infra.sizing.refused import PlanRefusal
+from infra.sizing.request import PlanRequest
+from infra.sizing.result import Alternative, Price, Rejected, Volume
+from infra.sizing.training import Method, Offload, TrainingMiss, TrainingPlan, TrainingRequest, estimate_training
+from infra.units import to_gib
+
+__all__ = ["TrainingOutcome", "plan_training"]
+
+Estimate = Callable[[TrainingRequest, str], TrainingPlan | TrainingMiss]
+"""One run on a GPU by its name, asked once: types that differ only in processors share it."""
+
+METHODS = {"train": Method.FULL, "lora": Method.LORA, "qlora": Method.QLORA}
+STAGES = (0, 2, 3)
+"""ZeRO stages that are tried, the fastest first: 1 saves less than 2 at the same speed."""
+CHECKPOINT_BYTES = 14
+"""A saved trainable parameter: 16-bit weight, fp32 weight and two moments of Adam."""
+ONLY_SERVING = ("tensor_parallel", "pipeline_parallel", "quantization", "max_ttft_seconds", "hosts")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOutcome:
+    """One run on one kind of machine."""
+
+    workload: str
+    requested_model: str
+    run: TrainingPlan
+    machine: Machine
+    machines: int
+    volume: Volume
+    price: Price | None
+    warnings: tuple[str, ...]
+    alternatives: tuple[Alternative, ...]
+    rejected: tuple[Rejected, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The top level of a serving plan; what training has none of is null."""
+        run, model = self.run.to_json(), self.run.model
+        instance = self.machine.instance
+        return {
+            "fits": True,
+            "reasons": [],
+            "workload": self.workload,
+            "model": {"id": model.id, "label": model.label, "requested": self.requested_model},
+            "training": {
+                name: run[name] for name in ("method", "bits", "zero_stage", "offload", "trainable_parameters")
+            },
+            "gpu": self.run.gpu.name,
+            "per_gpu": run["per_gpu"],
+            "kv_tokens": None,
+            "max_context": None,
+            "parallel": {"tp": 1, "pp": 1, "dp": self.run.gpus, "ep": 1},
+            "instance": instance.instance_type if instance else None,
+            "nodes": self.machines,
+            "volume": asdict(self.volume),
+            "host_ram_gib": run["host_ram_gib"],
+            "startup_seconds": None,
+            "speed": None,
+            "price": self.price.to_json() if self.price else None,
+            "alternatives": [asdict(alternative) for alternative in self.alternatives],
+            "rejected": [asdict(rejected) for rejected in self.rejected],
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    machine: Machine
+    machines: int
+    run: TrainingPlan
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        price = self.machine.usd_per_hour
+        return None if price is None else price * self.machines
+
+    @property
+    def rank(self) -> tuple[float, int, str]:
+        price = self.usd_per_hour
+        return (math.inf if price is None else price, self.run.gpus, self.machine.name)
+
+
+def plan_training(workload: str, options: Mapping[str, Any], request: PlanRequest, catalog: Catalog) -> TrainingOutcome:
+    """The cheapest machines that hold the run; `options` are fields of `TrainingRequest`.
+
+    Without a ZeRO stage the lowest that fits is taken; data parallel over all GPUs of a machine.
+    """
+    request.check()
+    _check_fields(request)
+    model = catalog.model(request.model)
+    wanted = replace(TrainingRequest(method=METHODS[workload]), **_typed(options))
+    stages = (wanted.zero_stage,) if "zero_stage" in options else STAGES
+    wanted.check()
+    named = machine_named(request, catalog)
+    machines = [named] if named else prepare(catalog, load_compatibility()).machines
+    found: list[_Option] = []
+    missed: list[tuple[Machine, Miss, tuple[str, ...]]] = []
+    estimate = cache(lambda run, gpu: estimate_training(run, model, catalog.gpu(gpu)))
+    for machine in machines:
+        outcome = _on_machine(machine, estimate, wanted, stages, request)
+        if isinstance(outcome, _Option):
+            found.append(outcome)
+        else:
+            missed.append((machine, *outcome))
+    rejected = tuple(Rejected(one.name, miss.reason, miss.message, workload) for one, miss, _ in missed)
+    if not found:
+        raise _refusal(missed, rejected)
+    best, *others = sorted(found, key=lambda option: option.rank)
+    return _outcome(workload, request, best, others, rejected)
+
+
+def _typed(options: Mapping[str, Any]) -> dict[str, Any]:
+    typed = dict(options)
+    if "offload" in typed:
+        typed["offload"] = Offload(typed["offload"])
+    return typed
+
+
+def _check_fields(request: PlanRequest) -> None:
+    default = PlanRequest(request.model)
+    given = [name for name in ONLY_SERVING if getattr(request, name) != getattr(default, name)]
+    if given:
+        name = given[0]
+        raise ConfigurationError(
+            f"{name}: training takes none",
+            code="SKS0205",
+            key=name,
+            allowed="serving only",
+            fix=f"leave out {name}, or plan with workload serve",
+        )
+
+
+def _on_machine(
+    machine: Machine, estimate: Estimate, wanted: TrainingRequest, stages: Sequence[int], request: PlanRequest
+) -> _Option | tuple[Miss, tuple[str, ...]]:
+    """The lowest stage on the fewest machines; else what rules out the last one tried."""
+    miss = check_machine(machine, request)
+    if miss:
+        return miss, ()
+    if machine.gpu.compute_capability is None:
+        message = f"{machine.name}: trainers of this kind need CUDA"
+        return Miss(Reason.KERNEL, message, "gpu", machine.gpu.name, "an NVIDIA GPU"), ()
+    last: tuple[Miss, tuple[str, ...]] | None = None
+    for machines in range(1, request.nodes + 1):
+        limit = check_limits(machine, machines, request)
+        if limit:
+            return last or (limit, ())
+        for stage in stages:
+            run = estimate(_sized(machine, machines, stage, wanted, request), machine.gpu.name)
+            if isinstance(run, TrainingPlan):
+                return _Option(machine, machines, run)
+            last = _miss(run), run.fixes
+    assert last is not None  # noqa: S101 there is a stage, and a machine
+    return last
+
+
+def _sized(
+    machine: Machine, machines: int, stage: int, wanted: TrainingRequest, request: PlanRequest
+) -> TrainingRequest:
+    """On all GPUs that are paid for; of an owned node without a count on the fewest, up to its eight."""
+    memory = machine.instance.host_memory_bytes - storage.SYSTEM_HOST_BYTES if machine.instance else None
+    gpus = None if machine.instance is None and request.gpus is None else machine.gpus * machines
+    host = None if memory is None else memory * machines
+    return replace(wanted, zero_stage=stage, gpus=gpus, host_memory_bytes=host)
+
+
+def _miss(found: TrainingMiss) -> Miss:
+    return Miss(Reason(found.cause), found.message, found.key, str(found.value), None, "; or ".join(found.fixes))
+
+
+def _refusal(missed: Sequence[tuple[Machine, Miss, tuple[str, ...]]], rejected: tuple[Rejected, ...]) -> PlanRefusal:
+    """The largest machine that its memory rules out, and what would do there."""
+    _, miss, fixes = max(missed, key=lambda one: (bool(one[2]), one[0].memory_bytes))
+    fix = "; or ".join(fixes) or miss.fix or "name another machine"
+    return PlanRefusal([miss], fixes=[fix], rejected=rejected)
+
+
+def _outcome(
+    workload: str, request: PlanRequest, best: _Option, others: Sequence[_Option], rejected: tuple[Rejected, ...]
+) -> TrainingOutcome:
+    instance, run = best.machine.instance, best.run
+    bytes_on_disk = run.model.weights_bytes + CHECKPOINT_BYTES * run.trainable_parameters
+    ebs = instance.ebs_baseline_mib_per_second if instance else None
+    hour = best.usd_per_hour
+    month = cost.usd_per_month(hour)
+    price = None
+    if instance and hour is not None and month is not None:
+        price = Price(hour, month, None, instance.price_date, instance.price_region)
+    return TrainingOutcome(
+        workload=workload,
+        requested_model=request.model,
+        run=run,
+        machine=best.machine,
+        machines=best.machines,
+        volume=storage.volume(bytes_on_disk, request.load_target_seconds, ebs),
+        price=price,
+        warnings=tuple(_warnings(request, best)),
+        alternatives=tuple(
+            Alternative(one.machine.name, one.machine.gpu.name, 1, 0, one.usd_per_hour, one.machines) for one in others
+        ),
+        rejected=rejected,
+    )
+
+
+def _warnings(request: PlanRequest, best: _Option) -> list[str]:
+    run, notes = best.run, [alias_note(request.model, best.run.model)]
+    if run.request.zero_stage:
+        notes.append(f"ZeRO stage {run.request.zero_stage} over {run.gpus} GPUs")
+    elif run.gpus > 1:
+        notes.append(f"each of {run.gpus} GPUs holds the whole run; they share the texts")
+    if best.machines > 1:
+        notes.append(f"{best.machines} machines exchange gradients: they should have EFA or InfiniBand")
+    if run.model.native_dtype not in ("bf16", "fp16") and run.request.base_bits == 16:
+        notes.append(f"{run.model.label} is published in {run.model.native_dtype}: training needs a 16-bit copy")
+    if best.machine.instance and best.usd_per_hour is None:
+        notes.append(f"{best.machine.name} has no price in the catalogue")
+    spare = to_gib(run.gpu.usable_bytes - run.memory.total_bytes)
+    notes.append(f"{spare:.1f} GiB of each GPU stay free: a larger micro batch may fit")
+    return [note for note in notes if note]
