@@ -11,6 +11,7 @@ import pulumi
 from pulumi.runtime import config as runtime
 
 from infra.errors import ConfigurationErrors, Location
+from infra.sdk_names import snake_case
 from infra.stack_file import PROJECT, read_stack_file, stack_file_path
 
 __all__ = ["StackConfig", "aws_provider_arguments", "read"]
@@ -52,7 +53,7 @@ def aws_provider_arguments() -> dict[str, Any]:
     texts = {key: config.get(key) for key in ("region", "profile", "accessKey")}
     secrets = {"secretKey": config.get_secret("secretKey")}
     found = {**objects, **switches, **texts, **secrets}
-    return {_snake_case(key): value for key, value in found.items() if value is not None}
+    return {snake_case(key): value for key, value in found.items() if value is not None}
 
 
 def _all() -> Mapping[str, str]:
@@ -64,7 +65,3 @@ def _lines(path: Path) -> Mapping[str, int]:
         return read_stack_file(path).lines
     except ConfigurationErrors:
         return {}  # the engine has read it in its own way; lines are a courtesy
-
-
-def _snake_case(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

@@ -34,7 +34,7 @@ class SandboxHome:
 
     @property
     def bin(self) -> Path:
-        """Launchers put on PATH: pulumi, pulumi-language-python, pulumi-resource-aws, pulumi-resource-kubernetes."""
+        """What is put on PATH: `pulumi`."""
         return self.root / "bin"
 
     @property
