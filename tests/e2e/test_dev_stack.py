@@ -61,7 +61,7 @@ def test_a_larger_model_grows_the_volume_in_place_and_replaces_only_the_machine(
 
 def test_a_door_opened_behind_pulumis_back_is_found_and_closed(sandbox, stack):
     stack.up()
-    open_the_door(sandbox.endpoint, "us-east-1", stack.outputs()["securityGroupId"])
+    open_the_door(stack.environment, "us-east-1", stack.outputs()["securityGroupId"])
     assert stack.preview().changes == ()  # state alone does not know
     (change,) = stack.preview("--refresh").changes
     assert change.operation == "update"
