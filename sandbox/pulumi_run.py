@@ -194,7 +194,7 @@ def refuse_live_lock(state: Path, stack: str) -> None:
     """
     for file in sorted((state / ".pulumi" / "locks").glob(f"**/{stack}/*.json")):
         lock = _read_lock(file)
-        if lock and lock.get("hostname") == socket.gethostname() and processes.lives(int(lock.get("pid", 0))):
+        if lock and lock.get("hostname") == socket.gethostname() and processes.lives(int(lock.get("pid", 0)), "pulumi"):
             raise ToolError(
                 f"another pulumi (pid {lock['pid']}) has been at work on the stack {stack} since "
                 f"{lock.get('timestamp')}",

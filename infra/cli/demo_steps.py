@@ -260,7 +260,7 @@ class Demo:
                 fix=f"if nothing else worked in {_short(self.home.root)}, report this as a bug",
             )
         take_down(self.home)
-        running = [file.stem for file in self.home.run.glob("*.pid") if processes.is_running(file)]
+        running = [file.stem for file in self.home.run.iterdir() if processes.is_running(file)]
         if running:
             raise ToolError(f"still running: {', '.join(running)}", code="SKS0792", fix="seekstack sandbox down")
         self._note(f"0 resources and 0 processes left, {self._elapsed()} in all")

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -186,16 +187,21 @@ def test_a_demo_from_a_shell_of_another_sandbox_uses_its_own_plugins(home: Sandb
     assert not [plugin for plugin in plugins if plugin.is_symlink()]
 
 
-def test_a_demo_beside_an_engine_at_work_is_refused_and_changes_nothing(home: SandboxHome) -> None:
+def test_a_demo_beside_an_engine_at_work_is_refused_and_changes_nothing(home: SandboxHome, tmp_path: Path) -> None:
     with demo(home, "--keep", "--no-kubernetes") as kept:
         assert "keep " in rest(kept, DEMO_SECONDS)
     file = home.demo.project / "Pulumi.dev.yaml"
     file.write_text(file.read_text() + "# mine\n")
     locks = home.demo.state / ".pulumi" / "locks" / "organization" / "seekstack" / "dev"
-    held = {"pid": os.getpid(), "hostname": socket.gethostname(), "timestamp": "now"}
+    program = tmp_path / "pulumi"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    engine = subprocess.Popen([program, "600"])
+    held = {"pid": engine.pid, "hostname": socket.gethostname(), "timestamp": "now"}
     (locks / "0.json").write_text(json.dumps(held))
     with demo(home, "--no-kubernetes") as second:
         told = rest(second, DEMO_SECONDS)
+    engine.kill()
+    engine.wait()
     assert second.returncode == 1
     assert "SKS0781" in told
     assert fake_aws.endpoint(home.demo)

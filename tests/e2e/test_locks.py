@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,9 +33,20 @@ def lock(project: TinyProject, pid: int, *, host: str | None = None) -> Path:
     return file
 
 
-def test_the_lock_of_an_engine_at_work_is_not_taken(project: TinyProject) -> None:
-    file = lock(project, os.getpid())
-    with pytest.raises(ToolError, match=f"pid {os.getpid()}") as caught:
+@pytest.fixture
+def at_work(tmp_path: Path) -> Iterator[int]:
+    """The pid of a program called pulumi."""
+    program = tmp_path / "pulumi"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    process = subprocess.Popen([program, "600"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def test_the_lock_of_an_engine_at_work_is_not_taken(project: TinyProject, at_work: int) -> None:
+    file = lock(project, at_work)
+    with pytest.raises(ToolError, match=f"pid {at_work}") as caught:
         stack_of(project).initialise()
     assert caught.value.code == "SKS0781"
     assert file.exists()
@@ -44,6 +57,12 @@ def test_the_lock_of_an_engine_that_is_gone_is_cleared(project: TinyProject, hos
     ended = subprocess.Popen(["true"])
     ended.wait()
     file = lock(project, ended.pid, host=host)
+    stack_of(project).initialise()
+    assert not file.exists()
+
+
+def test_a_number_that_another_program_has_now_is_no_engine(project: TinyProject) -> None:
+    file = lock(project, os.getpid())
     stack_of(project).initialise()
     assert not file.exists()
 
