@@ -40,6 +40,7 @@ def load() -> Catalog:
         gpus=tuple(gpu_facts(row) for row in _read("gpus.yaml")["gpus"]),
         instances=tuple(instance_facts(row, region) for row in instances["instances"]),
         quantizations=tuple(quantization_facts(row) for row in _read("quantizations.yaml")["quantizations"]),
+        regions=tuple(_read("regions.yaml")["regions"]),
     )
 
 
