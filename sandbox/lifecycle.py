@@ -60,6 +60,8 @@ class Programs:
 def prepare(home: SandboxHome, progress: Progress, *, engine_path: str | Path | None = None) -> Programs:
     """Engine and plugins in their places; nothing is started. Raises ToolError for a folder that is not ours."""
     adopt(home)
+    for sidecar in home.state.rglob("*.attrs"):  # of older sandboxes; see environment.WITHOUT_SIDECARS
+        sidecar.unlink(missing_ok=True)
     engine = ensure_engine(progress, path_override=engine_path)
     progress(f"pulumi {engine.version} ({engine.origin})")
     return Programs(engine, write_launchers(home, engine))

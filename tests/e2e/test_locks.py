@@ -15,6 +15,7 @@ import pytest
 
 from infra.errors import ToolError
 from sandbox import processes
+from sandbox.lifecycle import prepare
 from sandbox.pulumi_run import PulumiStack
 from tests.e2e.support_tiny import TinyProject
 
@@ -77,3 +78,12 @@ def test_an_engine_that_outlived_its_caller_is_ended(project: TinyProject) -> No
     stack_of(project, pid_file).initialise()
     assert not processes.lives(pid or 0)
     assert not file.exists()
+
+
+def test_a_state_that_a_kill_left_with_an_empty_sidecar_is_readable_again(project: TinyProject) -> None:
+    state = project.home.state / ".pulumi" / "stacks" / "tiny"
+    assert [file.name for file in state.iterdir() if file.suffix == ".attrs"] == []  # none is written any more
+    (state / "dev.json.attrs").touch()
+    assert "EOF" in project.pulumi("stack", "export").stderr
+    prepare(project.home, lambda _: None)
+    assert project.pulumi("stack", "export").returncode == 0

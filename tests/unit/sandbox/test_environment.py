@@ -87,7 +87,7 @@ def test_credentials_and_profile_are_the_sandboxs_own(home: SandboxHome) -> None
 
 def test_everything_pulumi_writes_lies_in_the_home(home: SandboxHome) -> None:
     found = merged(home)
-    assert found["PULUMI_BACKEND_URL"] == home.state.as_uri()
+    assert found["PULUMI_BACKEND_URL"] == f"{home.state.as_uri()}?metadata=skip"
     assert found["PULUMI_HOME"] == str(home.pulumi_home)
     assert found["KUBECONFIG"].startswith(str(home.root))
 
