@@ -5,7 +5,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 # Nothing is written outside this folder and the cache folder.
-export SEEKSTACK_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/seekstack
+export SEEKSTACK_CACHE ?= $(if $(patsubst /%,,$(firstword $(XDG_CACHE_HOME) .)),$(or $(HOME),$(shell echo ~))/.cache,$(XDG_CACHE_HOME))/seekstack
 export PYTHON
 
 SETUP := .venv/.seekstack-setup
@@ -28,9 +28,9 @@ setup: $(SETUP) ## Install uv where it is missing, and the locked packages into 
 $(SETUP): pyproject.toml uv.lock scripts/bootstrap.sh $(if $(SETUP_HOLDS),,FORCE)
 	@scripts/bootstrap.sh
 
-demo: export MODEL := $(MODEL)
+demo: export MODEL := $(value MODEL)
 demo: $(SETUP) ## Bare machine to a finished pulumi up in the sandbox; MODEL=7B chooses the model, KEEP=1 leaves it running
-	@.venv/bin/seekstack demo $(if $(MODEL),--model "$$MODEL") $(if $(filter-out 0 no false,$(KEEP)),--keep)
+	@.venv/bin/seekstack demo $(if $(value MODEL),--model="$$MODEL") $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
 tools: $(SETUP) ## Build or fetch the engine and the cluster's programs into the cache folder
 	@.venv/bin/python scripts/build_tools.py

@@ -100,6 +100,9 @@ SUFFIXES = re.compile(
     re.IGNORECASE,
 )
 
+MOST_GIB = 10_000
+"""No accelerator has more: a larger figure is a slip of the pen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -343,7 +346,8 @@ def find_gpu(row: Row, catalog: Catalog) -> GpuFacts | None:
     for spelling in filter(None, dict.fromkeys((name, name.replace(" ", ""), sizeless, boardless))):
         gpu = _gpu_named(spelling, catalog)
         if gpu is not None:
-            return replace(gpu, usable_bytes=round(row.total_gib * 2**30)) if row.total_gib else gpu
+            stated = row.total_gib if row.total_gib and row.total_gib < MOST_GIB else None
+                return replace(gpu, usable_bytes=round(stated * 2**30)) if stated else gpu
     return None
 
 

@@ -8,10 +8,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["KEYS", "REQUIRED", "ConfigKey", "read_boolean", "read_integer", "read_list", "read_mapping", "read_text"]
+__all__ = [
+    "KEYS",
+    "PROVIDER_KEYS",
+    "REQUIRED",
+    "ConfigKey",
+    "Written",
+    "entry_path",
+    "read_boolean",
+    "read_integer",
+    "read_list",
+    "read_mapping",
+    "read_text",
+]
 
 REQUIRED = object()
 """Default of a key that must be given."""
+
+
+class Written(str):
+    """Text as a stack file holds it: where a list is wanted it is no list, whatever it says (the engine's view too)."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,19 @@ class ConfigKey:
     def is_unset(self, raw: object) -> bool:
         """Whether `raw` says "not configured": missing, or the `unset` value as YAML or as the engine's text."""
         return raw is None or (self.unset is not None and str(raw) == str(self.unset))
+
+    def command(self, raw: object = None, entry: str = "") -> str:
+        """The command that sets this key; in a list or mapping, its `entry` (`[0]`, `.team`).
+
+        Without --path a list or mapping would become text, after which the engine refuses every command.
+        """
+        full, example = f"seekstack:{self.name}", EXAMPLES.get(self.name, "<value>")
+        if self.kind not in ENTRIES:
+            return f"pulumi config set {full} {example}"
+        path = full + (entry or ENTRIES[self.kind])
+        is_other = isinstance(raw, Mapping if self.kind == "array" else list)
+        first = f"pulumi config rm {full}, then: " if is_other else ""
+        return f"{first}pulumi config set --path '{path}' {example}"
 
 
 def read_text(raw: object) -> str:
@@ -75,12 +106,20 @@ def read_list(raw: object) -> list[object]:
     return decoded
 
 
-def read_mapping(raw: object) -> dict[str, str]:
-    """A mapping of text to text, as YAML or as the engine's JSON text."""
+def read_mapping(raw: object) -> dict[str, object]:
+    """A mapping, as YAML or as the engine's JSON text."""
     decoded = _decoded(raw)
     if not isinstance(decoded, Mapping):
         raise ValueError(f"must be a mapping, not {_shown(raw)}")
-    return {read_text(key): read_text(value) for key, value in decoded.items()}
+    return {str(key): value for key, value in decoded.items()}
+
+
+def entry_path(path: str, key: str) -> str:
+    """The path of a mapping's entry, as `pulumi config set --path` takes it: `tags.team`, `tags["a.b"]`."""
+    if re.fullmatch(r"[\w:/-]+", key):
+        return f"{path}.{key}"
+    quoted = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{path}["{quoted}"]'
 
 
 def read_pattern(pattern: str, what: str) -> Callable[[object], str]:
@@ -96,7 +135,7 @@ def read_pattern(pattern: str, what: str) -> Callable[[object], str]:
 
 
 def _decoded(raw: object) -> object:
-    if not isinstance(raw, str):
+    if not isinstance(raw, str) or isinstance(raw, Written):
         return raw
     try:
         return json.loads(raw)
@@ -112,6 +151,29 @@ def _type_name(raw: object) -> str:
 def _shown(raw: object) -> str:
     return f"'{raw}'" if isinstance(raw, str) else _type_name(raw) if not isinstance(raw, int | float) else str(raw)
 
+
+ENTRIES = {"array": "[0]", "object": ".team"}
+"""The first entry of each kind of collection, for commands."""
+EXAMPLES = {"intranetCidrs": "10.0.0.0/8"}
+
+PROVIDER_KEYS: Mapping[str, str] = {
+    "aws": (
+        "accessKey allowedAccountIds assumeRoleWithWebIdentity assumeRoles customCaBundle defaultTags "
+        "ec2MetadataServiceEndpoint ec2MetadataServiceEndpointMode endpoints forbiddenAccountIds httpProxy httpsProxy "
+        "ignoreTags insecure maxRetries noProxy profile region retryMode s3UsEast1RegionalEndpoint s3UsePathStyle "
+        "secretKey sharedConfigFiles sharedCredentialsFiles skipCredentialsValidation skipMetadataApiCheck "
+        "skipRegionValidation skipRequestingAccountId stsRegion tagPolicyCompliance token "
+        "tokenBucketRateLimiterCapacity useDualstackEndpoint useFipsEndpoint userAgents"
+    ),
+    "kubernetes": (
+        "alwaysRender cluster clusterIdentifier context deleteUnreachable enableConfigMapMutable enablePatchForce "
+        "enableSecretMutable enableServerSideApply helmReleaseSettings kubeClientSettings kubeconfig namespace "
+        "renderYamlToDirectory skipUpdateUnreachable suppressDeprecationWarnings suppressHelmHookWarnings "
+        "upsertExistingObjects"
+    ),
+}
+"""Keys of the providers' own namespaces: inputs of `Provider` in pulumi_aws 7.51 and pulumi_kubernetes 4 (2026-11-24).
+Only for near matches: a key that is like none of them may be newer than this list and is accepted."""
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 CRON_FIELD = r"[\d*,/-]+"

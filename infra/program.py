@@ -7,7 +7,7 @@ import pulumi
 from infra import stack_config
 from infra.catalog.load import load
 from infra.errors import SeekstackError
-from infra.planning import plan_for
+from infra.planning import parse_all, plan_for
 from infra.settings import Settings, Target, parse
 from infra.sizing.result import Plan
 from infra.targets.outputs import Outputs
@@ -28,8 +28,20 @@ def declare() -> None:
     """The whole program, without the engine's error form."""
     catalog = load()
     config = stack_config.read()
-    settings = parse(config.values, catalog, region=config.region, locate=config.locate)
+    settings = parse_all(
+        config.errors,
+        lambda: parse(
+            config.values,
+            catalog,
+            region=config.region,
+            provider_keys=config.provider_keys,
+            secrets=config.secrets,
+            locate=config.file.locate,
+        ),
+    )
     plan = plan_for(settings, catalog)
+    for warning in settings.warnings:
+        pulumi.log.warn(warning)
     for warning in plan.warnings:
         pulumi.log.info(warning)
     for name, value in deploy(settings, plan).exports().items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -10,14 +12,18 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from infra.catalog.load import Catalog
-from infra.config_keys import KEYS, REQUIRED, ConfigKey
+from infra.config_keys import KEYS, PROVIDER_KEYS, REQUIRED, ConfigKey, entry_path, read_text
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
 from infra.private_network import Network, parse_own_network, parse_private_network
 
-__all__ = ["Settings", "Target", "parse"]
+__all__ = ["Settings", "Target", "in_order", "parse"]
 
 Locate = Callable[[str], Location | None]
-"""Where a configuration key stands, for messages."""
+"""Where a configuration key, or an entry of it (`seekstack:intranetCidrs[0]`), stands, for messages."""
+REGION = "aws:region"
+SECRET_PATH = re.compile(r"(?:seekstack:)?(aws:region|\w+)(.*)")
+PROVIDER_CUTOFF = 0.8
+"""How alike a provider's key must be to a known one to count as misspelt: `regoin` is 0.83 like `region`."""
 
 PRIVATE = "networks inside 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7 or ownCidrs"
 
@@ -66,22 +72,38 @@ class Settings:
     """Refuse to delete the weight volume (Pulumi `protect`)."""
     ami_id: str | None
     tags: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...] = ()
+    """What is accepted and may still be wrong, one sentence each."""
 
 
 def parse(
-    config: Mapping[str, object], catalog: Catalog, *, region: object = None, locate: Locate = lambda _: None
+    config: Mapping[str, object],
+    catalog: Catalog,
+    *,
+    region: object = None,
+    provider_keys: Collection[str] = (),
+    secrets: Collection[str] = (),
+    locate: Locate = lambda _: None,
 ) -> Settings:
     """The settings in `config` (keys without their `seekstack:` prefix; values as YAML or as the engine's text).
 
-    Raises ConfigurationErrors with one entry for each wrong, missing or misspelt key.
+    `region` is what `aws:region` says; `provider_keys` are the full keys of other namespaces, `secrets` the full keys
+    and entries that are encrypted. Raises ConfigurationErrors with one error for each wrong, missing or misspelt key,
+    by line.
     """
-    reader = _Reader(config, catalog, locate)
-    reader.refuse_unknown_keys()
+    reader = _Reader(config, catalog, secrets, locate)
+    reader.refuse_unknown_keys(provider_keys)
+    reader.refuse_secrets()
     values = {key.name: reader.read(key) for key in KEYS}
     settings = _settings(reader, values, region)
     if reader.errors:
-        raise ConfigurationErrors(reader.errors)
+        raise ConfigurationErrors(in_order(reader.errors))
     return settings
+
+
+def in_order(errors: Collection[ConfigurationError]) -> list[ConfigurationError]:
+    """As a person reads the file: by line, then what has none because it is missing."""
+    return sorted(errors, key=lambda error: (error.location.line if error.location else None) or math.inf)
 
 
 def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settings:
@@ -92,7 +114,7 @@ def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settin
     settings = Settings(
         model=reader.known("model", values["model"], reader.catalog.model, lambda found: found.id),
         target=target,
-        region=region if isinstance(region, str) else None,
+        region=reader.region(region),
         quantization=reader.known("quantization", values["quantization"], reader.catalog.quantization, str),
         context_tokens=values["contextTokens"],
         concurrency=values["concurrency"],
@@ -116,44 +138,108 @@ def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settin
         weights_host_path=values["weightsHostPath"],
         protect_weights=values["protectWeights"],
         ami_id=values["amiId"],
-        tags=tuple(sorted((values["tags"] or {}).items())),
+        tags=tuple(sorted(reader.texts("tags", values["tags"] or {}).items())),
+        warnings=tuple(reader.warnings),
     )
-    reader.require_for_target(settings)
+    reader.require_for_target(settings, region)
     return settings
 
 
 class _Reader:
     """Reads keys one by one and keeps every error instead of stopping at the first."""
 
-    def __init__(self, config: Mapping[str, object], catalog: Catalog, locate: Locate) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        catalog: Catalog,
+        secrets: Collection[str],
+        locate: Locate,
+    ) -> None:
         self.config = config
         self.catalog = catalog
+        self.secrets = secrets
         self.locate = locate
         self.errors: list[ConfigurationError] = []
+        self.warnings: list[str] = []
 
-    def refuse(self, code: str, key: str, message: str, *, allowed: str | None = None, fix: str | None = None) -> None:
+    def refuse(
+        self,
+        code: str,
+        key: str,
+        message: str,
+        *,
+        entry: str = "",
+        value: object = None,
+        allowed: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        """Note an error of `key`, or of its `entry` (`[0]`, `.team`); `value` where it is not the key's own."""
+        value = self.config.get(key) if value is None and not entry else value
+        name = key.removeprefix("seekstack:")
         full_key = key if ":" in key else f"seekstack:{key}"
+        known = next((known for known in KEYS if known.name == name), None)
+        command = known.command(self.config.get(name), entry) if known else f"pulumi config set {full_key} <value>"
         self.errors.append(
             ConfigurationError(
-                f"{full_key}: {message}",
+                f"{full_key}{entry}: {message}",
                 code=code,
-                key=full_key,
-                location=self.locate(full_key),
-                value=self.config.get(key),
+                key=full_key + entry,
+                location=self._place(full_key, entry),
+                value=None if full_key + entry in self.secrets else value,
                 allowed=allowed,
-                fix=fix or f"edit {full_key}, or: pulumi config set {full_key} <value>",
+                fix=fix or f"edit {full_key}{entry}, or: {command}",
             )
         )
 
-    def refuse_unknown_keys(self) -> None:
-        names = [key.name for key in KEYS]
+    def _place(self, key: str, entry: str) -> Location | None:
+        """Where the entry stands; where its key does for one whose line is not known."""
+        place = self.locate(key + entry)
+        return place if place and place.line else self.locate(key)
+
+    def refuse_unknown_keys(self, provider_keys: Collection[str]) -> None:
+        names = self._known_names()
         for unknown in sorted(set(self.config) - set(names)):
             near = get_close_matches(unknown, names, n=1, cutoff=0.6)
             meant = f"; did you mean seekstack:{near[0]}?" if near else ""
             fix = f"rename it to seekstack:{near[0]}" if near else f"remove it: pulumi config rm seekstack:{unknown}"
             self.refuse("SKS0102", unknown, f"is not a key of seekstack{meant}", allowed=", ".join(names), fix=fix)
+        for key in sorted(provider_keys):
+            namespace, _, name = key.partition(":")
+            known = PROVIDER_KEYS.get(namespace, "").split()
+            near = [] if name in known else get_close_matches(name, known, cutoff=PROVIDER_CUTOFF)
+            if near:
+                self.refuse(
+                    "SKS0102",
+                    key,
+                    f"is not a key of the {namespace} provider; did you mean {namespace}:{near[0]}?",
+                    allowed=f"what the {namespace} provider takes, such as {', '.join(near)}",
+                    fix=f"rename it to {namespace}:{near[0]}",
+                )
+
+    def refuse_secrets(self) -> None:
+        """No key may be a secret: each value stands in previews, resources, outputs and state as plain text."""
+        for path in sorted(self.secrets):
+            found = SECRET_PATH.fullmatch(path)
+            if found and (found[1] == REGION or found[1] in self._known_names()):
+                self.refuse(
+                    "SKS0103",
+                    found[1],
+                    "is encrypted, but it would stand in previews, resources and state as plain text",
+                    entry=found[2],
+                    allowed="a plain value",
+                )
+
+    @staticmethod
+    def _known_names() -> list[str]:
+        return [key.name for key in KEYS]
+
+    def is_secret(self, key: str, entry: str = "") -> bool:
+        """Whether the value is encrypted: it is refused as such, and nothing is said of what it holds."""
+        return f"seekstack:{key}{entry}" in self.secrets
 
     def read(self, key: ConfigKey) -> Any:
+        if self.is_secret(key.name):
+            return None if key.default is REQUIRED else key.default
         raw = self.config.get(key.name)
         if key.is_unset(raw):
             if key.default is REQUIRED:
@@ -162,7 +248,7 @@ class _Reader:
                     key.name,
                     "is missing",
                     allowed=key.allowed,
-                    fix=f"add it, or: pulumi config set seekstack:{key.name} <value>",
+                    fix=f"add it, or: {key.command()}",
                 )
                 return None
             return key.default
@@ -198,12 +284,43 @@ class _Reader:
         self, key: str, raw: list[object] | None, parse_one: Callable[[object], Network], allowed: str
     ) -> tuple[Network, ...]:
         found: list[Network] = []
-        for entry in raw or ():
+        for index, element in enumerate(raw or ()):
+            if self.is_secret(key, entry := f"[{index}]"):
+                continue
             try:
-                found.append(parse_one(entry))
+                found.append(parse_one(element))
             except ValueError as error:
-                self.refuse("SKS0105", key, str(error), allowed=allowed)
+                self.refuse("SKS0105", key, str(error), entry=entry, value=element, allowed=allowed)
         return tuple(dict.fromkeys(found))
+
+    def texts(self, key: str, raw: Mapping[str, object]) -> dict[str, str]:
+        """A mapping's entries as text."""
+        found: dict[str, str] = {}
+        for name, value in raw.items():
+            if self.is_secret(key, entry := entry_path("", name)):
+                continue
+            try:
+                found[read_text(name)] = read_text(value)
+            except ValueError as error:
+                self.refuse("SKS0103", key, str(error), entry=entry, value=value, allowed="text")
+        return found
+
+    def region(self, raw: object) -> str | None:
+        """The AWS region; one that the catalogue does not know is refused, or warned of where it may be a new one."""
+        if raw in (None, "") or REGION in self.secrets:
+            return None
+        try:
+            name = read_text(raw)
+            warning = self.catalog.region(name)
+        except ConfigurationError as error:
+            message = error.message.removeprefix("region: ")
+            self.refuse(error.code, REGION, message, value=raw, allowed=error.allowed, fix=error.fix)
+            return None
+        except ValueError as error:
+            self.refuse("SKS0103", REGION, str(error), value=raw, allowed="an AWS region such as us-east-1")
+            return None
+        self.warnings += [warning] if warning else []
+        return name
 
     def vpc(self, raw: str | None) -> IPv4Network:
         allowed = "a private IPv4 network from /16 to /24"
@@ -216,12 +333,12 @@ class _Reader:
             network = None
         return network if isinstance(network, IPv4Network) else IPv4Network("10.80.0.0/16")
 
-    def require_for_target(self, settings: Settings) -> None:
+    def require_for_target(self, settings: Settings, region: object) -> None:
         """Keys that one target needs and the other does not."""
-        if settings.target is Target.EC2 and not settings.region:
+        if settings.target is Target.EC2 and region in (None, ""):
             self.refuse(
                 "SKS0101",
-                "aws:region",
+                REGION,
                 "is missing: the ec2 target needs a region",
                 allowed="an AWS region such as us-east-1",
                 fix="add it, or: pulumi config set aws:region us-east-1",
@@ -240,5 +357,5 @@ class _Reader:
                 key,
                 f"is missing: {why}",
                 allowed=known.allowed,
-                fix=f"pulumi config set seekstack:{key} <value>",
+                fix=known.command(),
             )

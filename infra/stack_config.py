@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,32 +11,49 @@ from typing import Any
 import pulumi
 from pulumi.runtime import config as runtime
 
-from infra.errors import ConfigurationErrors, Location
-from infra.stack_file import PROJECT, read_stack_file, stack_file_path
+from infra.errors import ConfigurationError, ConfigurationErrors
+from infra.sdk_names import snake_case
+from infra.stack_file import PROJECT, StackFile, read_stack_file, stack_file_path
 
 __all__ = ["StackConfig", "aws_provider_arguments", "read"]
 
 
 @dataclass(frozen=True, slots=True)
 class StackConfig:
-    """What the engine handed over: our own keys without prefix, the AWS region, and where keys stand in the file."""
+    """What the engine handed over, and where it stands in the file."""
 
     values: Mapping[str, object]
+    """Our own keys without prefix, known to us or not, as the engine's text."""
     region: str | None
-    lines: Mapping[str, int]
-    file: str
+    provider_keys: tuple[str, ...]
+    """Keys of other namespaces (`aws:region`)."""
+    secrets: frozenset[str]
+    """Keys and entries that are encrypted in the file."""
+    file: StackFile
 
-    def locate(self, key: str) -> Location:
-        """Where `key` stands in the stack file."""
-        return Location(self.file, self.lines.get(key))
+    @property
+    def errors(self) -> tuple[ConfigurationError, ...]:
+        """What the file itself has wrong with keys that the engine read: `--config-file` may have named another."""
+        return tuple(error for error in self.file.errors if error.key in _all())
 
 
 def read() -> StackConfig:
-    """Every `seekstack:` key of the running stack as the engine's text, known to us or not."""
+    """The configuration of the running stack."""
     prefix = f"{PROJECT}:"
-    path = stack_file_path(Path(pulumi.get_root_directory() or "."), pulumi.get_stack())
-    values = {key.removeprefix(prefix): text for key, text in _all().items() if key.startswith(prefix)}
-    return StackConfig(values, pulumi.Config("aws").get("region"), _lines(path), path.name)
+    file = _file(stack_file_path(Path(pulumi.get_root_directory() or "."), pulumi.get_stack()))
+    found = _all()
+    values = {key.removeprefix(prefix): text for key, text in found.items() if key.startswith(prefix)}
+    others = tuple(key for key in found if not key.startswith(prefix))
+    return StackConfig(values, pulumi.Config("aws").get("region"), others, _secrets(found, file.secrets), file)
+
+
+def _secrets(found: Iterable[str], in_file: frozenset[str]) -> frozenset[str]:
+    """The engine says which keys hold something encrypted, the file which entries of them (a list's third, say)."""
+    secrets: set[str] = set()
+    for key in filter(runtime.is_config_secret, found):
+        entries = {path for path in in_file if re.match(rf"{re.escape(key)}\b", path)}
+        secrets |= entries or {key}
+    return frozenset(secrets)
 
 
 def aws_provider_arguments() -> dict[str, Any]:
@@ -52,19 +70,15 @@ def aws_provider_arguments() -> dict[str, Any]:
     texts = {key: config.get(key) for key in ("region", "profile", "accessKey")}
     secrets = {"secretKey": config.get_secret("secretKey")}
     found = {**objects, **switches, **texts, **secrets}
-    return {_snake_case(key): value for key, value in found.items() if value is not None}
+    return {snake_case(key): value for key, value in found.items() if value is not None}
 
 
 def _all() -> Mapping[str, str]:
     return {**runtime.get_config_env(), **runtime.CONFIG.get()}
 
 
-def _lines(path: Path) -> Mapping[str, int]:
+def _file(path: Path) -> StackFile:
     try:
-        return read_stack_file(path).lines
+        return read_stack_file(path)
     except ConfigurationErrors:
-        return {}  # the engine has read it in its own way; lines are a courtesy
-
-
-def _snake_case(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+        return StackFile(path.name, {}, {})  # the engine has read it in its own way; lines are a courtesy

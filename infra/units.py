@@ -1,4 +1,4 @@
-"""Bytes, GiB and GB, and the quantity text of Kubernetes.
+"""Bytes, GiB and GB.
 
 GiB (2**30) is what engines and the EC2 API count memory in; GB (10**9) is what disks and prices are sold in.
 Mixing them is a 7 % error, so every name in seekstack says which it is.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["BYTES_PER_GB", "BYTES_PER_GIB", "BYTES_PER_MIB", "gib", "kubernetes_memory", "round_up_gib", "to_gib"]
+__all__ = ["BYTES_PER_GB", "BYTES_PER_GIB", "BYTES_PER_MIB", "gib", "round_up_gib", "to_gib"]
 
 BYTES_PER_MIB = 2**20
 BYTES_PER_GIB = 2**30
@@ -28,13 +28,3 @@ def to_gib(value_bytes: float) -> float:
 def round_up_gib(value_bytes: float, *, step_gib: int = 1) -> int:
     """The smallest multiple of `step_gib` GiB that holds `value_bytes`; errs on the large side by at most one step."""
     return math.ceil(value_bytes / BYTES_PER_GIB / step_gib) * step_gib
-
-
-def kubernetes_memory(value_bytes: int) -> str:
-    """`value_bytes` as a Kubernetes quantity: `Gi` or `Mi` when whole, plain bytes otherwise (exact in each case)."""
-    if value_bytes < 0:
-        raise ValueError(f"memory cannot be negative: {value_bytes}")
-    for suffix, unit in (("Gi", BYTES_PER_GIB), ("Mi", BYTES_PER_MIB)):
-        if value_bytes and value_bytes % unit == 0:
-            return f"{value_bytes // unit}{suffix}"
-    return str(value_bytes)

@@ -8,9 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import yaml
+
+from infra.errors import ToolError
+
 __all__ = ["choose_model", "write_project"]
+
+MODEL_KEYS = ("seekstack:model", "model", "seekstack:config:model")
+"""The engine's three spellings of one key."""
 
 
 def write_project(source: Path, folder: Path) -> Path:
@@ -27,10 +35,51 @@ def write_project(source: Path, folder: Path) -> Path:
 
 
 def choose_model(file: Path, model: str) -> None:
-    """Set `seekstack:model` in a stack file, every other line kept as it is."""
+    """Set the model in a stack file, however its line is written, and keep everything else as it is.
+
+    Raises ToolError where it cannot: a demo of another model than was asked for must not run.
+    """
+    text = _text(file)
+    found = _model_value(text)
     quoted = "'" + model.replace("'", "''") + "'"
-    pattern = re.compile(r"(?m)^(\s*)seekstack:model: .*$")
-    file.write_text(pattern.sub(lambda found: f"{found[1]}seekstack:model: {quoted}", _text(file)), encoding="utf-8")
+    changed = text if found is None else f"{text[: found[0]]}{quoted}{text[found[1] :]}"
+    if _models(changed) != [model]:
+        raise ToolError(
+            f"{file.name}: the model cannot be set to {model!r}",
+            code="SKS0795",
+            key="seekstack:model",
+            value=model,
+            allowed="one line below config: seekstack:model: NAME",
+            fix=f"write the model of {file.name} on a line of its own, without anchor, alias or merge",
+        )
+    file.write_text(changed, encoding="utf-8")
+
+
+def _model_value(text: str) -> tuple[int, int] | None:
+    """From where to where the model's value stands in `text`; None where it is not written out below `config`."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    for config in _values(root, ("config",)):
+        for value in _values(config, MODEL_KEYS):
+            if isinstance(value, yaml.ScalarNode):
+                start, end = value.start_mark.index, value.end_mark.index
+                return start, start + len(text[start:end].rstrip())  # a block's end is the next line's start
+    return None
+
+
+def _values(node: yaml.Node | None, keys: Collection[str]) -> Iterator[yaml.Node]:
+    """What stands right behind one of `keys`: an alias (`*name`) stands elsewhere."""
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key.value in keys and value.start_mark.index >= key.end_mark.index:
+            yield value
+
+
+def _models(text: str) -> list[object]:
+    """Every model that the file names; one, where it is right."""
+    try:
+        config = (yaml.safe_load(text) or {}).get("config") or {}
+    except yaml.YAMLError:
+        return []
+    return [value for key, value in config.items() if key in MODEL_KEYS]
 
 
 def _text(file: Path) -> str:

@@ -25,6 +25,7 @@ from typing import Final
 from infra.errors import ToolError
 from sandbox import go_build
 from sandbox.go_build import GoProgram
+from sandbox.home_folder import of_a_sandbox
 from sandbox.paths import SandboxHome, cache_root
 from sandbox.tool_cache import PROGRESS_SECONDS, CachedTool, Progress, provide
 from sandbox.watched import run_watched
@@ -151,7 +152,8 @@ def _on_path() -> Path | None:
         if found is None:
             continue
         path = Path(found)
-        if path.parent.resolve() != SandboxHome.default().bin.resolve() and not path.resolve().is_relative_to(cache):
+        of_ours = path.parent.resolve() == SandboxHome.default().bin.resolve() or of_a_sandbox(path.parent)
+        if not of_ours and not path.resolve().is_relative_to(cache):
             return path
     return None
 

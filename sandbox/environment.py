@@ -24,11 +24,16 @@ __all__ = ["as_fish", "as_json", "as_sh", "dead_environment", "environment", "me
 PASSPHRASE: Final = "seekstack-sandbox"  # noqa: S105
 NOWHERE: Final = "http://127.0.0.1:9"  # the discard port: without a fake AWS calls fail, and do not go to the real one
 NO_BACKEND: Final = "file:///dev/null/the-sandbox-did-not-come-up"  # no folder, and the error quotes it
+# gocloud.dev keeps a file of attributes beside each file of the state and does not write it in one step (fileblob
+# setAttrs): a kill -9 in between leaves it empty and the stack unreadable ("failed to load checkpoint: EOF").
+WITHOUT_SIDECARS: Final = "?metadata=skip"
 LOOPBACK: Final = "127.0.0.1,localhost"
 KEPT_AWS: Final = frozenset(
     {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_DEFAULT_OUTPUT", "AWS_PAGER", "AWS_CA_BUNDLE", "AWS_CLI_AUTO_PROMPT"}
 )
-HIDDEN_PULUMI: Final = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_STACK")
+KEPT_PULUMI: Final = frozenset(
+    {"PULUMI_EXPERIMENTAL", "PULUMI_SKIP_CONFIRMATIONS", "PULUMI_ERROR_OUTPUT_STRING", "PULUMI_PYTHON_CMD"}
+)
 
 
 def environment(home: SandboxHome, *, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -57,7 +62,7 @@ def _variables(home: SandboxHome, around: Mapping[str, str], endpoint: str) -> d
         "PATH": _path(home, around),
         "SEEKSTACK_HOME": str(home.root),
         "PULUMI_HOME": str(home.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{home.state}",
+        "PULUMI_BACKEND_URL": f"{home.state.as_uri()}{WITHOUT_SIDECARS}",  # with % and # escaped
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -92,12 +97,12 @@ def as_json(variables: Mapping[str, str]) -> str:
 
 
 def _hidden(around: Mapping[str, str], endpoint: str) -> dict[str, str]:
-    """Every AWS variable but harmless ones: roles, tokens, profiles and endpoints of single services."""
-    found = {name: "" for name in HIDDEN_PULUMI if name in around}
+    """Every variable of AWS and Pulumi but harmless ones: roles, tokens, profiles, endpoints, stacks, options."""
+    found = {}
     for name in around:
         if name.startswith("AWS_ENDPOINT_URL_"):
             found[name] = endpoint
-        elif name.startswith("AWS_") and name not in KEPT_AWS:
+        elif name.startswith(("AWS_", "PULUMI_")) and name not in KEPT_AWS | KEPT_PULUMI:
             found[name] = ""
     return found
 

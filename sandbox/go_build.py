@@ -19,7 +19,7 @@ from pathlib import Path
 from infra.errors import ToolError
 from sandbox.go_toolchain import Go, find_go, go_environment
 from sandbox.paths import cache_root
-from sandbox.tool_cache import PROGRESS_SECONDS, CachedTool, Progress, provide
+from sandbox.tool_cache import PROGRESS_SECONDS, CachedTool, Progress, provide, refuse_while_made
 from sandbox.watched import run_watched
 
 __all__ = ["GoProgram", "build", "cached_tool", "prune"]
@@ -71,6 +71,7 @@ def cached_tool(program: GoProgram) -> CachedTool:
 
 def prune() -> int:
     """Remove downloaded modules and compiled packages (3 GB a program), which only a next build needs; bytes freed."""
+    refuse_while_made(cache_root())
     freed = 0
     for name in ("build", "mod", "path", "config"):
         folder = cache_root() / "go" / name

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from sandbox.engine import ON_PATH, Engine
+from sandbox.home_folder import of_a_sandbox
 from sandbox.paths import PROJECT_ROOT, SandboxHome
 
 __all__ = ["BUNDLED", "PLUGINS", "Plugin", "aws_config_file", "write_launchers"]
@@ -89,7 +90,8 @@ def _provide(home: SandboxHome, engine: Engine, plugin: Plugin) -> str:
 
 def _ambient(home: SandboxHome, engine: Engine, plugin: Plugin) -> Path | None:
     """The vendor's plugin on PATH or, for a language host, beside the engine: the engine finds it there by itself."""
-    folders = [folder for folder in os.get_exec_path() if Path(folder).resolve() != home.bin.resolve()]
+    own = home.bin.resolve()
+    folders = [f for f in os.get_exec_path() if Path(f).resolve() != own and not of_a_sandbox(Path(f))]
     if plugin.kind == "language":
         folders.append(str(engine.path.resolve().parent))
     found = shutil.which(plugin.program, path=os.pathsep.join(folders))
@@ -100,7 +102,7 @@ def _installed(home: SandboxHome, plugin: Plugin) -> Path | None:
     """The vendor's plugin of the SDK's version in the user's own Pulumi home."""
     configured = os.environ.get("PULUMI_HOME")
     own = Path(configured).expanduser() if configured else Path.home() / ".pulumi"
-    if own.resolve() == home.pulumi_home.resolve():
+    if own.resolve() == home.pulumi_home.resolve() or of_a_sandbox(own):  # a shell in this or another sandbox
         own = Path.home() / ".pulumi"
     folder = own / "plugins" / plugin.folder
     unfinished = folder.with_name(f"{folder.name}.partial").exists()

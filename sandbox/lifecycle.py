@@ -10,6 +10,7 @@ from pathlib import Path
 from infra.errors import ToolError
 from sandbox import fake_aws, go_build, kube, processes
 from sandbox.engine import Engine, ensure_engine, find_engine
+from sandbox.home_folder import MARKER, adopt, is_sandbox
 from sandbox.launchers import BUNDLED, PLUGINS, aws_config_file, write_launchers
 from sandbox.paths import SandboxHome, cache_root
 from sandbox.tool_cache import Progress
@@ -57,7 +58,10 @@ class Programs:
 
 
 def prepare(home: SandboxHome, progress: Progress, *, engine_path: str | Path | None = None) -> Programs:
-    """Engine and plugins in their places; nothing is started."""
+    """Engine and plugins in their places; nothing is started. Raises ToolError for a folder that is not ours."""
+    adopt(home)
+    for sidecar in home.state.rglob("*.attrs"):  # of older sandboxes; see environment.WITHOUT_SIDECARS
+        sidecar.unlink(missing_ok=True)
     engine = ensure_engine(progress, path_override=engine_path)
     progress(f"pulumi {engine.version} ({engine.origin})")
     return Programs(engine, write_launchers(home, engine))
@@ -97,14 +101,27 @@ def status(home: SandboxHome) -> Status:
 
 
 def take_down(home: SandboxHome, *, purge: bool = False) -> bool:
-    """Stop every process; with `purge` remove all that the sandbox wrote. Returns whether the fake AWS ran.
+    """Stop every process, those of a kept demo too; with `purge` remove all that was written. Returns whether the fake
+    AWS ran.
 
-    A stop that fails does not keep the others from being tried.
+    A stop that fails does not keep the others from being tried. Raises ToolError where `purge` is asked for in a folder
+    that no sandbox made.
     """
+    if purge and home.root.exists() and not is_sandbox(home.root):
+        raise ToolError(
+            f"{home.root} was not made by a sandbox: nothing is removed from it",
+            code="SKS0740",
+            key="--home",
+            value=str(home.root),
+            allowed="the folder of a sandbox",
+            fix="name the right folder (--home, SEEKSTACK_HOME)",
+        )
     ran = fake_aws.endpoint(home) is not None
     with contextlib.ExitStack() as stops:  # the last one goes first
         if purge:
             stops.callback(_remove_all, home)
+        if is_sandbox(home.demo.root):
+            stops.callback(take_down, home.demo, purge=purge)
         stops.callback(fake_aws.stop, home)
         stops.callback(kube.stop, home)
         for file in home.run.glob(f"{ENGINE_PREFIX}*.pid"):
@@ -123,8 +140,9 @@ def prune() -> int:
 
 
 def _stacks(home: SandboxHome) -> list[str]:
-    files = (home.state / ".pulumi" / "stacks").rglob("*.json")
-    return sorted(f"{file.parent.name}/{file.stem}" for file in files)
+    files = (home.state / ".pulumi" / "stacks").rglob("*.json*")
+    found = (file for file in files if file.name.endswith((".json", ".json.gz")))
+    return sorted(f"{file.parent.name}/{file.name.partition('.json')[0]}" for file in found)
 
 
 def _plugin_origin(home: SandboxHome, folder: str, program: str) -> str:
@@ -136,10 +154,13 @@ def _plugin_origin(home: SandboxHome, folder: str, program: str) -> str:
 
 
 def _remove_all(home: SandboxHome) -> None:
-    """Only the names that a sandbox uses: `$SEEKSTACK_HOME` may be a folder with other things in it."""
-    for folder in (home.bin, home.state, home.pulumi_home, home.run, home.logs, home.journal, home.kube):
+    """Only the names that a sandbox uses: a person may have put other things beside them."""
+    older = home.root / "demo"
+    for folder in (
+        home.bin, home.state, home.pulumi_home, home.run, home.logs, home.journal, home.kube, home.project, older,
+    ):  # fmt: skip
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(home.root / "demo", ignore_errors=True)
-    aws_config_file(home).unlink(missing_ok=True)
+    for file in (aws_config_file(home), home.root / MARKER):
+        file.unlink(missing_ok=True)
     if home.root.is_dir() and not any(home.root.iterdir()):
         home.root.rmdir()

@@ -16,8 +16,8 @@ def cache_root() -> Path:
     configured = os.environ.get("SEEKSTACK_CACHE")
     if configured:
         return Path(configured).expanduser().resolve()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "seekstack"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))  # a relative one is to be ignored, by the XDG specification
+    return (base if base.is_absolute() else Path.home() / ".cache") / "seekstack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class SandboxHome:
 
     @property
     def bin(self) -> Path:
-        """Launchers put on PATH: pulumi, pulumi-language-python, pulumi-resource-aws, pulumi-resource-kubernetes."""
+        """What is put on PATH: `pulumi`."""
         return self.root / "bin"
 
     @property
@@ -61,6 +61,16 @@ class SandboxHome:
     def journal(self) -> Path:
         """What the aws plugin was about to create, so that a killed run leaves no orphan."""
         return self.root / "journal"
+
+    @property
+    def demo(self) -> SandboxHome:
+        """A sandbox in the sandbox: what a person keeps in the outer one is out of the demo's way."""
+        return SandboxHome(self.root / "demo-sandbox")
+
+    @property
+    def project(self) -> Path:
+        """The demo's own project folder."""
+        return self.root / "project"
 
     @property
     def kube(self) -> Path:

@@ -58,9 +58,9 @@ def pid_of(pid_file: Path) -> int | None:
     return pid if started is not None and _start_time(pid) == started else None
 
 
-def lives(pid: int) -> bool:
-    """Whether a process of that number runs; whose it is does not matter, a zombie does not count."""
-    return _start_time(pid) is not None
+def lives(pid: int, program: str | None = None) -> bool:
+    """Whether a process of that number runs, with `program` one of that name: numbers are given again."""
+    return _start_time(pid) is not None and (program is None or _name(pid) == program)
 
 
 def is_running(pid_file: Path) -> bool:
@@ -104,6 +104,18 @@ def _reap(pid: int) -> None:
     child = _children.get(pid)
     if child is not None and child.poll() is not None:
         del _children[pid]
+
+
+def _name(pid: int) -> str:
+    """The file name of the program that `pid` runs, as far as the system keeps it (15 letters on Linux)."""
+    comm = Path(f"/proc/{pid}/comm")
+    if Path("/proc/self/comm").exists():
+        try:
+            return comm.read_text().strip()
+        except OSError:
+            return ""
+    found = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return Path(found.stdout.strip()).name
 
 
 def _start_time(pid: int) -> str | None:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from infra.errors import ToolError
 from sandbox import processes
 from sandbox.watched import run_watched
 
-__all__ = ["Change", "Finished", "Preview", "PulumiStack"]
+__all__ = ["Change", "Finished", "Preview", "PulumiStack", "refuse_live_lock"]
 
 Line = Callable[[str], None]
 SUMMARY = re.compile(r"^\s*[-+~±]*\s*(\d+) (created|updated|replaced|deleted|unchanged|changes?)\b")
@@ -139,25 +140,9 @@ class PulumiStack:
         self._run(("stack", "rm", "--yes", "--preserve-config", *flags, self.stack))
 
     def _refuse_live_lock(self) -> None:
-        """`pulumi cancel` would take the lock from an engine at work, and two would write one state."""
-        for file in self._locks():
-            lock = _read_lock(file)
-            if lock and lock.get("hostname") == socket.gethostname() and processes.lives(int(lock.get("pid", 0))):
-                raise ToolError(
-                    f"another pulumi (pid {lock['pid']}) has been at work on the stack {self.stack} since "
-                    f"{lock.get('timestamp')}",
-                    code="SKS0781",
-                    key=self.stack,
-                    value=lock["pid"],
-                    fix=f"wait until it is done, or end it (kill {lock['pid']}), then run this again",
-                )
-
-    def _locks(self) -> list[Path]:
-        """Lock files of the stack in a file backend: <state>/.pulumi/locks/…/<stack>/<id>.json."""
-        backend = self.environment.get("PULUMI_BACKEND_URL", "")
-        if not backend.startswith("file://"):
-            return []
-        return sorted((Path(backend.removeprefix("file://")) / ".pulumi" / "locks").glob(f"**/{self.stack}/*.json"))
+        backend = urlsplit(self.environment.get("PULUMI_BACKEND_URL", ""))
+        if backend.scheme == "file":
+            refuse_live_lock(Path(unquote(backend.path)), self.stack)
 
     def _run(self, arguments: tuple[str, ...], *, check: bool = True) -> subprocess.CompletedProcess[str]:
         lines: list[str] = []
@@ -202,6 +187,24 @@ class PulumiStack:
         return subprocess.CompletedProcess(arguments, status, "", "")
 
 
+def refuse_live_lock(state: Path, stack: str) -> None:
+    """Raise ToolError where an engine is at work on `stack` of the file backend in `state`.
+
+    `pulumi cancel` would take the lock from it, and two would write one state.
+    """
+    for file in sorted((state / ".pulumi" / "locks").glob(f"**/{stack}/*.json")):
+        lock = _read_lock(file)
+        if lock and lock.get("hostname") == socket.gethostname() and processes.lives(int(lock.get("pid", 0)), "pulumi"):
+            raise ToolError(
+                f"another pulumi (pid {lock['pid']}) has been at work on the stack {stack} since "
+                f"{lock.get('timestamp')}",
+                code="SKS0781",
+                key=stack,
+                value=lock["pid"],
+                fix=f"wait until it is done, or end it (kill {lock['pid']}), then run this again",
+            )
+
+
 def _change(step: Mapping[str, Any]) -> Change:
     old, new = step.get("oldState") or {}, step.get("newState") or {}
     paths = sorted(step.get("detailedDiff") or ()) or step.get("diffReasons") or step.get("replaceReasons") or ()
@@ -219,8 +222,13 @@ def _read_lock(file: Path) -> dict[str, Any] | None:
 
 def _failed(command: str, done: subprocess.CompletedProcess[str]) -> ToolError:
     tail = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-25:])
+    ended = (
+        f"was ended from outside (signal {-done.returncode}; `sandbox down` does so)"
+        if done.returncode < 0
+        else f"ended with exit code {done.returncode}"
+    )
     return ToolError(
-        f"pulumi {command} ended with exit code {done.returncode}:\n{tail}",
+        f"pulumi {command} {ended}:\n{tail}",
         code="SKS0780",
         fix="read the lines above; then run it again, or look with: seekstack sandbox status",
     )

@@ -25,7 +25,7 @@ from pathlib import Path
 from infra.errors import ToolError
 from sandbox.paths import cache_root
 
-__all__ = ["PROGRESS_SECONDS", "CachedTool", "Progress", "Stamp", "provide"]
+__all__ = ["PROGRESS_SECONDS", "CachedTool", "Progress", "Stamp", "provide", "refuse_while_made"]
 
 Progress = Callable[[str], None]
 """Takes one line for a person who waits."""
@@ -124,6 +124,19 @@ def _lock(tool: CachedTool, progress: Progress) -> Iterator[None]:
         yield
 
 
+def refuse_while_made(cache: Path) -> None:
+    """Raise ToolError while any entry of `cache` is being made."""
+    for path in cache.glob("*/*.lock"):
+        with path.open("a") as handle:
+            if not _try_lock(handle.fileno()):
+                raise ToolError(
+                    f"another process makes {path.stem} just now and needs what would be removed",
+                    code="SKS0717",
+                    value=str(path),
+                    fix="wait until it is done, then prune",
+                )
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -145,5 +158,9 @@ def _full_disk_explained() -> Iterator[None]:
             key="SEEKSTACK_CACHE",
             value=str(cache_root()),
             allowed="a writable folder with 5 GB free for a build",
-            fix="free space (`seekstack sandbox prune`), or set SEEKSTACK_CACHE to a folder on another disk",
+            fix=(
+                "free space (`seekstack sandbox prune`), or set SEEKSTACK_CACHE to a folder on another disk"
+                if error.errno in (errno.ENOSPC, errno.EDQUOT)
+                else "set SEEKSTACK_CACHE to a folder that you may write"
+            ),
         ) from error

@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 UV_VERSION=0.13.9
 UV_FLOOR=0.13.0 # the release that writes uv.lock in its present form
 
-cache=${SEEKSTACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seekstack}
+# A relative XDG_CACHE_HOME is to be ignored, by the XDG specification; ~ is the home folder also where HOME is unset.
+case ${XDG_CACHE_HOME:-} in /*) base=$XDG_CACHE_HOME ;; *) base=~/.cache ;; esac
+cache=${SEEKSTACK_CACHE:-$base/seekstack}
 export UV_CACHE_DIR=${UV_CACHE_DIR:-$cache/uv}
 export UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv
 # The certificates that the system trusts: behind a company's proxy its own authority is among them.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,11 @@ __all__ = [
     "ModelFacts",
     "QuantizationFacts",
 ]
+
+REGION = re.compile(
+    r"([a-z]{2,4}(?:-[a-z]+)?)-(?:north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9]"
+)
+"""Form of every region so far: area, direction, number. An area of two words is us-gov or eusc-de."""
 
 
 class Architecture(StrEnum):
@@ -205,6 +211,8 @@ class Catalog:
     instances: tuple[InstanceFacts, ...]
     quantizations: tuple[QuantizationFacts, ...]
     cpu_instances: tuple[CpuInstanceFacts, ...] = ()
+    regions: tuple[str, ...] = ()
+    """AWS regions of every partition, as of the day in regions.yaml."""
 
     def model(self, name: str) -> ModelFacts:
         """The model of that id, label or alias, in any case."""
@@ -240,6 +248,34 @@ class Catalog:
                 return quantization
         known = [quantization.name for quantization in self.quantizations]
         raise _unknown("quantization", name, known, ", ".join(known), "SKS0204", "seekstack plan --help")
+
+    def region(self, name: str) -> str | None:
+        """None for a known AWS region, a warning for one that may be newer than the catalogue; else ConfigurationError.
+
+        AWS opens a few regions a year: a name of AWS's form is taken for a new one (`us-east-3`, `nz-south-1`) unless
+        its area is like one there is (`su-east-1`).
+        """
+        if name in self.regions:
+            return None
+        form = REGION.fullmatch(name)
+        areas = sorted({found[1] for found in map(REGION.fullmatch, self.regions) if found})
+        if form and (form[1] in areas or not _near(form[1], areas)):
+            return f"aws:region: {name} is not in the catalogue; it is taken for a region that is newer"
+        near = _near(name.casefold(), self.regions)
+        raise ConfigurationError(
+            f"region: {name!r} is not an AWS region" + (f"; did you mean {near}?" if near else ""),
+            code="SKS0104",
+            key="region",
+            value=name,
+            allowed=", ".join(self.regions),
+            fix=f"pulumi config set aws:region {near or 'us-east-1'}",
+        )
+
+
+def _near(name: str, known: Sequence[str]) -> str | None:
+    """The known name with the same letters in another order, else the closest."""
+    twisted = [word for word in known if sorted(word) == sorted(name)]
+    return next(iter(twisted or difflib.get_close_matches(name, known, n=1)), None)
 
 
 def _unknown(key: str, name: str, known: Iterable[str], shown: str, code: str, command: str) -> ConfigurationError:

@@ -73,6 +73,7 @@ def shipped() -> Catalog:
         instances=tuple(instance_facts(row, region) for row in instances["instances"]),
         quantizations=tuple(quantization_facts(row) for row in _read("quantizations.yaml")["quantizations"]),
         cpu_instances=tuple(cpu_instance_facts(row, machines["price_region"]) for row in machines["instances"]),
+        regions=tuple(_read("regions.yaml")["regions"]),
     )
 
 

@@ -28,17 +28,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     root = arguments.cwd or project_root(Path.cwd())
     catalog = load(root)
-    settings = read_settings(root, arguments.stack, catalog)
+    settings = read_settings(root, arguments.stack, catalog, for_engine=True)
     plan = plan_for(settings, catalog)
     if arguments.json:
-        json.dump({"stack": arguments.stack, "plan": plan.to_json()}, sys.stdout, indent=2)
+        found = {"stack": arguments.stack, "warnings": settings.warnings, "plan": plan.to_json()}
+        json.dump(found, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
     where = plan.instance.instance_type if plan.instance else f"{plan.gpus} x {plan.gpu.name}"
     sys.stdout.write(
         f"{arguments.stack}: {plan.model.label} {plan.quantization} on {where}, target {settings.target}\n"
     )
-    for warning in plan.warnings:
+    for warning in (*settings.warnings, *plan.warnings):
         sys.stdout.write(f"  warning: {warning}\n")
     return 0
 

@@ -22,7 +22,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--model", help="model of the dev stack (default: as in Pulumi.dev.yaml)")
     parser.add_argument("--keep", action="store_true", help="leave everything up to play with")
     parser.add_argument("--no-kubernetes", action="store_true", help="leave out the Kubernetes half")
-    parser.add_argument("--home", type=Path, help="the one folder everything stays in (default: .seekstack)")
+    parser.add_argument(
+        "--home", type=Path, help="the folder of the sandbox, in which the demo has its own (.seekstack)"
+    )
     parser.set_defaults(run=run)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -12,13 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra.catalog.load import load
 from infra.cli.demo_drift import open_the_door
+from infra.cli.demo_tables import counted, rows
 from infra.cli.output import write_table
 from infra.cli.plan import show
 from infra.errors import ToolError
@@ -30,23 +31,21 @@ from sandbox import fake_aws, kube, processes
 from sandbox.aws_endpoints import write_official_config
 from sandbox.demo_project import choose_model, write_project
 from sandbox.environment import merged
+from sandbox.home_folder import adopt
 from sandbox.kube_programs import ensure_program
 from sandbox.lifecycle import engine_pid_file, prepare, take_down
 from sandbox.paths import PROJECT_ROOT, SandboxHome
-from sandbox.pulumi_run import Change, Finished, Preview, PulumiStack
+from sandbox.pulumi_run import Finished, Preview, PulumiStack, refuse_live_lock
 from sandbox.room import CLUSTER_MIB, STATE_MIB, require_room
 
 __all__ = ["Demo"]
 
 STACK, KUBERNETES_STACK = "dev", "dev-k8s"
 SMALL, LARGER = "1.5B", "7B"
-SHOWN_VALUE_LENGTH = 48
 PROGRESS_SECONDS = 10
 KUBERNETES_SECONDS = 180
 """How long the Kubernetes half may take after the other half is done; it is done by then where all is well."""
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""The engine's sign for a value it does not know yet (sdk/go/common/resource/plugin, UnknownStringValue)."""
 DONE = re.compile(r"\b(created|updated|replaced|deleted) \(")
 
 
@@ -65,10 +64,11 @@ class Demo:
     """One run: brings the sandbox up, lives through the stack's life, and takes everything down again."""
 
     def __init__(self, home: SandboxHome, *, model: str | None, keeps: bool, with_kubernetes: bool) -> None:
-        self.home = home
+        self.outer = home
+        self.home = home.demo
         self.keeps = keeps
         self.with_kubernetes = with_kubernetes
-        self.project = home.root / "demo"
+        self.project = self.home.project
         self.steps = 9 if with_kubernetes else 8
         self.step = 0
         self.started = time.monotonic()
@@ -79,9 +79,17 @@ class Demo:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kubernetes")
 
     def run(self) -> int:
-        """0 when every step did what it should; a failure takes everything down and is raised."""
+        """0 when every step did what it should; a failure takes everything down and is raised.
+
+        A refusal before the first step stops and changes nothing: a kept demo goes on.
+        """
+        adopt(self.outer)
+        adopt(self.home)
         with _alone(self.home):
             require_room(self.home.run, CLUSTER_MIB if self.with_kubernetes else STATE_MIB, "the demo")
+            for stack in (STACK, KUBERNETES_STACK):
+                processes.stop(engine_pid_file(self.home, stack))  # of a demo that was killed
+                refuse_live_lock(self.home.state, stack)
             settings, plan = self._configure()
             try:
                 self._live(settings, plan)
@@ -91,13 +99,19 @@ class Demo:
         return 0
 
     def _stop(self) -> None:
-        """End both halves and every daemon; a second Ctrl-C must not leave half of them behind."""
+        """End both halves and every daemon, also where nobody reads what is said: a closed terminal, an ended pipe.
+
+        A second Ctrl-C must not leave half of them behind.
+        """
         for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        self._note("stopping: the engine writes its state, then everything of the sandbox ends (seconds)")
         self.cancelled.set()
-        self.pool.shutdown()
-        take_down(self.home)
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                self._note("stopping everything of the demo (seconds)")
+            self.pool.shutdown()
+        finally:
+            take_down(self.home)
 
     def _configure(self) -> tuple[Settings, Plan]:
         """Copy the project and read it before anything is started: a wrong model costs no build."""
@@ -178,7 +192,7 @@ class Demo:
         self._title("up", "pulumi up: the real engine creates the stack")
         done = stack.up(self._engine_line)
         outputs = stack.outputs()
-        self._note(f"{_counted(done.counts)} in {done.seconds:.1f} s; endpoint {outputs['endpoint']}")
+        self._note(f"{counted(done.counts)} in {done.seconds:.1f} s; endpoint {outputs['endpoint']}")
         return outputs
 
     def _preview_again(self, stack: PulumiStack) -> None:
@@ -199,8 +213,8 @@ class Demo:
             found = stack.preview()
         finally:
             file.write_text(kept, encoding="utf-8")
-        write_table(("operation", "resource", "property", "from", "to"), _rows(found.changes))
-        self._note(f"{_counted(found.counts)}, {found.unchanged} unchanged, {found.seconds:.1f} s")
+        write_table(("operation", "resource", "property", "from", "to"), rows(found.changes))
+        self._note(f"{counted(found.counts)}, {found.unchanged} unchanged, {found.seconds:.1f} s")
 
     def _find_drift(self, stack: PulumiStack, region: str, group_id: str) -> None:
         self._title("drift", "somebody opens the door behind Pulumi's back")
@@ -208,7 +222,7 @@ class Demo:
         found = stack.preview("--refresh")
         if not found.changes:
             raise ToolError("drift was made but not found", code="SKS0791", fix="report this as a bug")
-        write_table(("operation", "resource", "property", "from", "to"), _rows(found.changes))
+        write_table(("operation", "resource", "property", "from", "to"), rows(found.changes))
         self._note(f"found in {found.seconds:.1f} s; the next up would close it")
 
     def _tell_of_kubernetes(self, cluster: Future[ClusterLife]) -> None:
@@ -217,7 +231,7 @@ class Demo:
         self._note(f"kube-apiserver came up, kubeconfig {_short(life.kubeconfig)}")
         for line in life.lines:
             self._engine_line(line)
-        self._note(f"{_counted(life.created.counts)} in {life.created.seconds:.1f} s")
+        self._note(f"{counted(life.created.counts)} in {life.created.seconds:.1f} s")
         if life.ending:
             self._note(life.ending)
 
@@ -240,9 +254,13 @@ class Demo:
         self._note(_end(stack))
         existing = fake_aws.existing(fake_aws.endpoint(self.home) or "")
         if existing:
-            raise ToolError(f"left in the fake AWS: {existing}", code="SKS0792", fix="report this as a bug")
+            raise ToolError(
+                f"left in the fake AWS: {existing}",
+                code="SKS0792",
+                fix=f"if nothing else worked in {_short(self.home.root)}, report this as a bug",
+            )
         take_down(self.home)
-        running = [file.stem for file in self.home.run.glob("*.pid") if processes.is_running(file)]
+        running = [file.stem for file in self.home.run.iterdir() if processes.is_running(file)]
         if running:
             raise ToolError(f"still running: {', '.join(running)}", code="SKS0792", fix="seekstack sandbox down")
         self._note(f"0 resources and 0 processes left, {self._elapsed()} in all")
@@ -279,7 +297,7 @@ class Demo:
         sys.stdout.flush()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alone(home: SandboxHome) -> Iterator[None]:
     """One demo a folder: two would take each other's stack and processes. The kernel drops a killed one's lock."""
     home.run.mkdir(parents=True, exist_ok=True)
@@ -304,51 +322,14 @@ def _own_command(home: SandboxHome) -> Callable[[str], str]:
     """This very program, quoted for a shell in which it is not on PATH, with the folder where it is not the default."""
     script = Path(sys.executable).with_name("seekstack")
     program = shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -m infra.cli.main"
-    where = "" if home == SandboxHome.default() else f" --home {shlex.quote(str(home.root))}"
+    where = f" --home {shlex.quote(str(home.root))}"
     return lambda arguments: f"{program} {arguments}{where}"
 
 
 def _end(stack: PulumiStack) -> str:
     done = stack.destroy()
     stack.remove()  # refused by the engine where its state still holds a resource
-    return f"{stack.stack}: {_counted(done.counts)} in {done.seconds:.1f} s, 0 left in state"
-
-
-def _rows(changes: tuple[Change, ...]) -> list[tuple[str, str, str, str, str]]:
-    """One row a changed property; what an operation changes as a whole has one row."""
-    rows = []
-    for change in changes:
-        for path in change.properties or ("",):
-            old, new = _at(change.old_inputs, path), _at(change.new_inputs, path)
-            rows.append((change.operation, change.name, path, _shown(old), _shown(new)))
-    return rows
-
-
-def _at(inputs: Mapping[str, Any], path: str) -> object:
-    value: Any = inputs
-    for part in _parts(path):
-        if isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        elif isinstance(value, Mapping):
-            value = value.get(part)
-        else:
-            return None
-    return value
-
-
-def _parts(path: str) -> list[str]:
-    """The steps of a property path: `a.b[0]["c.d"]` has a, b, 0 and c.d."""
-    return [quoted or plain for quoted, plain in re.findall(r'\["([^"]*)"\]|([^.\[\]]+)', path)]
-
-
-def _shown(value: object) -> str:
-    text = {None: "-", UNKNOWN: "(known after up)"}.get(value) if isinstance(value, str | None) else None
-    text = text or str(value)
-    return text if len(text) <= SHOWN_VALUE_LENGTH else f"{text[: SHOWN_VALUE_LENGTH - 1]}…"
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing to do"
+    return f"{stack.stack}: {counted(done.counts)} in {done.seconds:.1f} s, 0 left in state"
 
 
 def _unexpected(what: str, found: Preview) -> ToolError:

@@ -23,6 +23,7 @@ EXIT_INTERNAL = 255
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; never raises, except argparse's SystemExit for `--help`, `--version` and wrong flags."""
+    _open_closed_streams()
     try:
         options = build_parser().parse_args(arguments)
     except SystemExit as leaving:
@@ -44,6 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 the last line of defence
         return _bug(error)
     return code
+
+
+def _open_closed_streams() -> None:
+    """`seekstack … >&-`: without a stdout the next file that is opened would take its number, and be written to."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w"))
 
 
 def _bug(error: Exception) -> int:
@@ -113,7 +122,7 @@ def _from_system(error: OSError) -> ToolError | None:
     fix = FIXES.get(error.errno or 0)
     if fix is None:
         return None
-    where = f"{error.filename}: " if error.filename else ""
+    where = f"{error.filename}: " if error.filename else "writing the output: " if error.errno == errno.ENOSPC else ""
     return ToolError(f"{where}{error.strerror or error}", code="SKS0001", value=error.filename, fix=fix)
 
 

@@ -87,11 +87,16 @@ def _env(options: argparse.Namespace, home: SandboxHome) -> None:
 
 
 def on_wrong_flags(arguments: Sequence[str], leaving: SystemExit) -> None:
-    """`eval "$(seekstack sandbox env --wrong)"`: argparse ends the program before `_env` runs."""
-    if leaving.code and list(arguments[:2]) == ["sandbox", "env"] and "--json" not in arguments:
-        from sandbox.paths import SandboxHome
+    """`eval "$(seekstack sandbox env --wrong)"`: argparse ends the program before `_env` runs.
 
-        sys.stdout.write(lines_of_failure(SandboxHome.default(), for_fish="--fish" in arguments))
+    Whatever was mistyped, output that is no terminal is meant for `eval`.
+    """
+    meant = any(word.startswith(("sandbox", "env")) for word in arguments)
+    if not leaving.code or not meant or sys.stdout.isatty() or ("--json" in arguments and "--fish" not in arguments):
+        return
+    from sandbox.paths import SandboxHome
+
+    sys.stdout.write(lines_of_failure(SandboxHome.default(), for_fish="--fish" in arguments))
 
 
 def lines_of_failure(home: SandboxHome, *, for_fish: bool = False) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -11,6 +10,7 @@ from types import ModuleType
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from infra.sdk_names import snake_case
 from k8s.manifest import Manifest, ordered, stage
 
 __all__ = ["Manifests", "ManifestsArgs"]
@@ -56,7 +56,7 @@ class Manifests(pulumi.ComponentResource):
         logical_name = f"{self._name}-{manifest.role}"
         typed = _typed_class(manifest)
         if typed is not None:
-            return typed(logical_name, opts=opts, **{_snake_case(key): value for key, value in fields.items()})
+            return typed(logical_name, opts=opts, **{snake_case(key): value for key, value in fields.items()})
         beside = sorted(set(fields) - {"metadata", "spec"})
         if beside:
             raise pulumi.InputPropertyError(
@@ -85,7 +85,3 @@ def _module(name: str) -> ModuleType | None:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         return None
-
-
-def _snake_case(key: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()

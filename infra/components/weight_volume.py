@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ebs
 
-__all__ = ["WeightVolume", "WeightVolumeArgs"]
+__all__ = ["WeightVolume", "WeightVolumeArgs", "existing_gib"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,33 @@ class WeightVolumeArgs:
     throughput_mib_per_second: int
     is_protected: bool
     tags: Mapping[str, str]
+
+
+def existing_gib(name: str, availability_zone: str, tags: Mapping[str, str], opts: pulumi.InvokeOptions) -> int:
+    """Size of the volume that a `WeightVolume` of this name has in AWS by now; 0 where there is none.
+
+    EBS volumes do not shrink, so what exists is the least that can be asked for (docs/adr/0011). Where several carry
+    the tags, the largest counts: asking for more than there is costs money, asking for less fails.
+    """
+    wanted = {**tags, "Name": _name_tag(name)}
+    found = ebs.get_ebs_volumes(
+        filters=[
+            ebs.GetEbsVolumesFilterArgs(name="availability-zone", values=[availability_zone]),
+            ebs.GetEbsVolumesFilterArgs(name="status", values=["creating", "available", "in-use"]),
+        ],
+        tags=wanted,
+        opts=opts,
+    )
+    return max((_size_gib(volume_id, opts) for volume_id in found.ids), default=0)
+
+
+def _size_gib(volume_id: str, opts: pulumi.InvokeOptions) -> int:
+    by_id = ebs.GetVolumeFilterArgs(name="volume-id", values=[volume_id])
+    return ebs.get_volume(filters=[by_id], opts=opts).size
+
+
+def _name_tag(name: str) -> str:
+    return f"{pulumi.get_stack()}-{name}"
 
 
 class WeightVolume(pulumi.ComponentResource):
@@ -38,7 +65,7 @@ class WeightVolume(pulumi.ComponentResource):
             iops=args.iops,
             throughput=args.throughput_mib_per_second,
             encrypted=True,
-            tags={**args.tags, "Name": f"{pulumi.get_stack()}-{name}"},
+            tags={**args.tags, "Name": _name_tag(name)},
             opts=pulumi.ResourceOptions(parent=self, protect=args.is_protected),
         )
         self.volume_id = volume.id

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pulumi
@@ -11,7 +13,7 @@ import pulumi_aws as aws
 
 from infra.components.network import Network, NetworkArgs
 from infra.components.node import Node, NodeArgs
-from infra.components.weight_volume import WeightVolume, WeightVolumeArgs
+from infra.components.weight_volume import WeightVolume, WeightVolumeArgs, existing_gib
 from infra.errors import ResourceError
 from infra.settings import Settings
 from infra.sizing.result import Plan
@@ -34,11 +36,14 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
     provider = aws.Provider("aws", **provider_arguments)
     opts = pulumi.ResourceOptions(providers={"aws": provider})
     lookup = pulumi.InvokeOptions(provider=provider)
-    tags = {**dict(settings.tags), "seekstack:stack": pulumi.get_stack()}
+    own = {"seekstack:stack": pulumi.get_stack()}
+    tags = {**dict(settings.tags), **own}
     # Only what changes with the model names it: a network tagged with it would show in every preview of another model.
     model_tags = {**tags, "seekstack:model": plan.model.label}
     zones = find_zones(settings, lookup)
-    image_id = settings.ami_id or aws.ssm.get_parameter(name=IMAGE_PARAMETER, opts=lookup).value
+    with looking_up():
+        image_id = settings.ami_id or aws.ssm.get_parameter(name=IMAGE_PARAMETER, opts=lookup).value
+        volume_gib = weight_volume_gib(plan, existing_gib("weights", zones[0], own, lookup))
     loading.join()
     network = Network(
         "network",
@@ -49,7 +54,7 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
         "weights",
         WeightVolumeArgs(
             zones[0],
-            plan.volume.size_gib,
+            volume_gib,
             plan.volume.iops,
             plan.volume.throughput_mib_per_second,
             settings.protect_weights,
@@ -83,7 +88,8 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
 
 def find_zones(settings: Settings, lookup: pulumi.InvokeOptions) -> list[str]:
     """The first zones of the region by name, so that a second run finds the same."""
-    names = sorted(aws.get_availability_zones(state="available", opts=lookup).names)
+    with looking_up():
+        names = sorted(aws.get_availability_zones(state="available", opts=lookup).names)
     wanted = settings.availability_zones
     if len(names) < wanted:
         raise ResourceError(
@@ -91,7 +97,34 @@ def find_zones(settings: Settings, lookup: pulumi.InvokeOptions) -> list[str]:
             code="SKS0401",
             key="seekstack:availabilityZones",
             value=wanted,
-            allowed=f"1 to {len(names)}",
-            fix=f"pulumi config set seekstack:availabilityZones {len(names)}",
+            allowed=f"1 to {len(names)}" if names else "a region with zones that this account may use",
+            fix=f"pulumi config set seekstack:availabilityZones {len(names)}" if names else "name another aws:region",
         )
     return names[:wanted]
+
+
+def weight_volume_gib(plan: Plan, existing: int) -> int:
+    """What the plan needs, or what there is: EBS refuses to make a volume smaller."""
+    if existing > plan.volume.size_gib:
+        pulumi.log.info(
+            f"the weight volume keeps its {existing} GiB: EBS volumes do not shrink (the plan needs "
+            f"{plan.volume.size_gib})"
+        )
+    return max(existing, plan.volume.size_gib)
+
+
+@contextmanager
+def looking_up() -> Iterator[None]:
+    """A look-up that AWS or its plugin refuses is one line: the SDK raises a bare Exception, shown with a traceback."""
+    try:
+        yield
+    except Exception as error:
+        told = re.fullmatch(r"(?s)invoke of (\S+) failed: (?:invocation of \S+ returned an error: )?(.*)", str(error))
+        if told is None:
+            raise
+        raise ResourceError(
+            " ".join(told[2].split()),
+            code="SKS0402",
+            key=told[1],
+            fix="look at region and credentials (the stack's aws: keys), then run it again",
+        ) from None

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -109,6 +110,14 @@ def check_loopback(name: str, url: str) -> None:
         raise PluginError(f"aws: the endpoint of '{name}', {url}, is not on this machine. {OFFICIAL}")
 
 
+@cache
+def _regions() -> frozenset[str]:
+    import botocore.loaders
+
+    partitions = botocore.loaders.Loader().load_data("endpoints")["partitions"]
+    return frozenset(region for partition in partitions for region in partition["regions"])
+
+
 class Clients:
     """boto3 clients by service and region, shared by all threads."""
 
@@ -177,11 +186,20 @@ class Clients:
             self._account = str(self.client("sts").get_caller_identity()["Account"])
         return self._account
 
+    def check_region(self, region: str) -> None:
+        """Refuse a region that the fake has none of: moto answers for the regions of botocore, and fails for others."""
+        if region not in _regions():
+            raise PluginError(
+                f"aws: the sandbox has no region '{region}': it has those that the installed botocore knows. "
+                "Set aws:region to one of them"
+            )
+
     def check_account(self) -> None:
         """Honour allowedAccountIds and forbiddenAccountIds as the official plugin does.
 
         The account is asked for in any case, so that a fake that does not answer is told before the first resource.
         """
+        self.check_region(self.configuration.region)
         allowed, forbidden = self.configuration.allowed_account_ids, self.configuration.forbidden_account_ids
         account = self.account
         if (allowed and account not in allowed) or account in forbidden:

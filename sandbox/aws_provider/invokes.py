@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sandbox.aws_provider.calls import parse_tags
@@ -15,10 +16,18 @@ from sandbox.aws_provider.errors import explain
 from sandbox.aws_provider.schema import Schema, is_optional, zero
 from sandbox.plugin import PluginError
 
-__all__ = ["INVOKES", "invoke"]
+__all__ = ["INVOKES", "LookUp", "invoke"]
 
 Arguments = Mapping[str, Any]
-LookUp = Callable[[Arguments, Clients, str], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """One look-up, and the service and operation that it asks, for messages."""
+
+    find: Callable[[Arguments, Clients, str], dict[str, Any]]
+    service: str
+    operation: str
 
 
 def invoke(token: str, arguments: Arguments, clients: Clients, schema: Schema) -> dict[str, Any]:
@@ -28,13 +37,18 @@ def invoke(token: str, arguments: Arguments, clients: Clients, schema: Schema) -
     unknown = sorted(set(arguments) - set(declared.inputs))
     if unknown:
         raise PluginError(f"invoking {token}: unknown argument {unknown[0]}")
+    look_up = INVOKES[token]
     try:
-        found = INVOKES[token](arguments, clients, region)
+        clients.check_region(region)
+        found = look_up.find(arguments, clients, region)
     except Exception as error:
-        service = token.split(":")[1].split("/")[0].replace("index", "sts")
-        operation = token.rpartition(":")[2]
         raise explain(
-            error, action="invoking", urn=token, service=service, operation=operation, inputs=arguments
+            error,
+            action="invoking",
+            urn=token,
+            service=look_up.service,
+            operation=look_up.operation,
+            inputs=arguments,
         ) from error
     plain = object_from_aws({**arguments, "region": region, **found}, declared.outputs, schema, "", {})
     for name, kind in declared.outputs.items():
@@ -219,12 +233,48 @@ def _instance_type(arguments: Arguments, clients: Clients, region: str) -> dict[
     return {**found[0], **told, "id": name, "instanceType": name}
 
 
+def _volumes(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    """Ids of the volumes that fit; none is no error."""
+    filters = _filters(arguments)
+    filters += [{"Name": f"tag:{key}", "Values": [value]} for key, value in (arguments.get("tags") or {}).items()]
+    found = clients.client("ec2", region).describe_volumes(Filters=filters)["Volumes"]
+    return {"id": region, "ids": [volume["VolumeId"] for volume in found], "filters": arguments.get("filters")}
+
+
+def _volume(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
+    found = clients.client("ec2", region).describe_volumes(Filters=_filters(arguments))["Volumes"]
+    if not found:
+        raise PluginError(
+            "invoking aws:ebs/getVolume:getVolume: Your query returned no results. Please change your search criteria"
+        )
+    if len(found) > 1 and not arguments.get("mostRecent"):
+        raise PluginError(
+            "invoking aws:ebs/getVolume:getVolume: Your query returned more than one result. "
+            "Please try a more specific search criteria, or set `most_recent` to true."
+        )
+    volume = max(found, key=lambda volume: str(volume["CreateTime"]))
+    identity = volume["VolumeId"]
+    return {
+        **volume,
+        "id": identity,
+        "volumeId": identity,
+        "arn": f"arn:{clients.partition(region)[0]}:ec2:{region}:{clients.account}:volume/{identity}",
+        "tags": parse_tags(ec2_tags("volume"), volume.get("Tags")),
+        "filters": arguments.get("filters"),
+        "createTime": volume["CreateTime"].isoformat(),
+    }
+
+
 INVOKES: Final[Mapping[str, LookUp]] = {
-    "aws:ec2/getAmi:getAmi": _ami,
-    "aws:ec2/getInstanceType:getInstanceType": _instance_type,
-    "aws:index/getAvailabilityZones:getAvailabilityZones": _availability_zones,
-    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
-    "aws:index/getPartition:getPartition": _partition,
-    "aws:index/getRegion:getRegion": _region,
-    "aws:ssm/getParameter:getParameter": _parameter,
+    "aws:ebs/getEbsVolumes:getEbsVolumes": LookUp(_volumes, "ec2", "describe_volumes"),
+    "aws:ebs/getVolume:getVolume": LookUp(_volume, "ec2", "describe_volumes"),
+    "aws:ec2/getAmi:getAmi": LookUp(_ami, "ec2", "describe_images"),
+    "aws:ec2/getInstanceType:getInstanceType": LookUp(_instance_type, "ec2", "describe_instance_types"),
+    "aws:index/getAvailabilityZones:getAvailabilityZones": LookUp(
+        _availability_zones, "ec2", "describe_availability_zones"
+    ),
+    "aws:index/getCallerIdentity:getCallerIdentity": LookUp(_caller_identity, "sts", "get_caller_identity"),
+    "aws:index/getPartition:getPartition": LookUp(_partition, "sts", "get_caller_identity"),
+    "aws:index/getRegion:getRegion": LookUp(_region, "ec2", "describe_regions"),
+    "aws:ssm/getParameter:getParameter": LookUp(_parameter, "ssm", "get_parameter"),
 }

@@ -19,6 +19,7 @@ IMAGE = "ami-00000000000000001"
 INVOKES = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": lambda args: {"names": ZONES, "zoneIds": [], "id": "x"},
     "aws:ssm/getParameter:getParameter": lambda args: {"value": IMAGE, "name": args["name"]},
+    "aws:ebs/getEbsVolumes:getEbsVolumes": lambda args: {"ids": [], "id": "x"},
 }
 COMPUTED = {
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 3},
@@ -26,14 +27,23 @@ COMPUTED = {
 }
 
 
-def declare(*, preview=False, **over):
+def declare(*, preview=False, existing=(), **over):
     settings = make_settings(**over)
     return record(
         lambda: ec2.deploy(settings, make_plan(settings), {"region": "us-east-1"}).exports(),
         preview=preview,
         computed=COMPUTED,
-        invokes=INVOKES,
+        invokes=INVOKES | volumes(existing),
     )
+
+
+def volumes(sizes):
+    """Look-ups that find volumes of these sizes."""
+    by_id = {f"vol-{index}": size for index, size in enumerate(sizes)}
+    return {
+        "aws:ebs/getEbsVolumes:getEbsVolumes": lambda args: {"ids": list(by_id), "id": "x"},
+        "aws:ebs/getVolume:getVolume": lambda args: {"size": by_id[args["filters"][0]["values"][0]], "id": "x"},
+    }
 
 
 @pytest.mark.parametrize("preview", [True, False], ids=["preview", "update"])
@@ -128,6 +138,41 @@ def test_an_image_of_ones_own_is_not_looked_up():
         invokes={name: answer for name, answer in INVOKES.items() if "ssm" not in name},
     )
     assert recording.one("aws:ec2/launchTemplate:LaunchTemplate").inputs["imageId"] == "ami-0123456789abcdef0"
+
+
+@pytest.mark.parametrize("preview", [True, False], ids=["preview", "update"])
+@pytest.mark.parametrize(("existing", "size"), [((), 20), ((20,), 20), ((77,), 77), ((19,), 20), ((30, 77, 5), 77)])
+def test_the_volume_is_never_asked_to_be_smaller_than_it_is(preview, existing, size):
+    assert declare(preview=preview, existing=existing).one("aws:ebs/volume:Volume").inputs["size"] == size
+
+
+def test_the_existing_volume_is_found_by_the_tags_and_zone_that_the_stack_gives_it():
+    asked = {}
+
+    def answer(args):
+        asked.update(args)
+        return {"ids": [], "id": "x"}
+
+    settings = make_settings(tags={"team": "search"})
+    recording = record(
+        lambda: ec2.deploy(settings, make_plan(settings), {}).exports(),
+        computed=COMPUTED,
+        invokes={**INVOKES, "aws:ebs/getEbsVolumes:getEbsVolumes": answer},
+    )
+    volume = recording.one("aws:ebs/volume:Volume").inputs
+    assert asked["tags"].items() <= volume["tags"].items()
+    assert "team" not in asked["tags"], "a changed tag must not hide the volume"
+    filters = {found["name"]: found["values"] for found in asked["filters"]}
+    assert filters["availability-zone"] == [volume["availabilityZone"]]
+
+
+def test_a_look_up_that_is_refused_is_one_line_of_ours_and_a_bug_stays_a_bug():
+    told = "invoke of aws:x:y failed: invocation of aws:x:y returned an error: UnauthorizedOperation: you\n may not"
+    with pytest.raises(ResourceError) as caught, ec2.looking_up():
+        raise Exception(told)
+    assert (caught.value.code, caught.value.message) == ("SKS0402", "UnauthorizedOperation: you may not")
+    with pytest.raises(KeyError), ec2.looking_up():
+        raise KeyError("names")
 
 
 def test_outputs_name_the_endpoint_the_plan_and_what_was_made():

@@ -1,8 +1,16 @@
 """Pulumi.yaml declares the keys of infra/config_keys.py: same names, types, defaults and descriptions."""
 
+import inspect
+
+import botocore.loaders
+import pulumi_aws
+import pulumi_kubernetes
+import pytest
 import yaml
 
-from infra.config_keys import KEYS, REQUIRED
+from infra.catalog.load import load
+from infra.config_keys import KEYS, PROVIDER_KEYS, REQUIRED
+from infra.sdk_names import snake_case
 from infra.stack_file import PROJECT
 from tests.contract.support_files import text_of
 
@@ -38,3 +46,18 @@ def test_every_key_says_what_it_is_for_and_what_it_takes():
 def test_the_program_is_found_where_pulumi_yaml_says():
     assert DECLARED["main"] == "infra"
     assert DECLARED["runtime"]["name"] == "python"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "provider"),
+    [("aws", pulumi_aws.Provider), ("kubernetes", pulumi_kubernetes.Provider)],
+)
+def test_the_keys_of_a_provider_are_those_that_its_sdk_declares(namespace, provider):
+    parameters = inspect.signature(provider._internal_init).parameters
+    declared = {name for name in parameters if name not in ("__self__", "resource_name", "opts", "__props__")}
+    assert {snake_case(key) for key in PROVIDER_KEYS[namespace].split()} == declared
+
+
+def test_the_regions_are_those_that_botocore_knows():
+    partitions = botocore.loaders.Loader().load_data("endpoints")["partitions"]
+    assert set(load().regions) >= {name for partition in partitions for name in partition["regions"]}

@@ -120,7 +120,7 @@ def test_says_which_python_it_needs(clone: Path, tmp_path: Path) -> None:
     ("arguments", "expected"),
     [
         (("demo",), "seekstack demo"),
-        (("demo", "MODEL=7B"), 'seekstack demo --model "$MODEL"'),
+        (("demo", "MODEL=7B"), 'seekstack demo --model="$MODEL"'),
         (("demo", "KEEP=1"), "seekstack demo --keep"),
         (("demo", "KEEP=0"), "seekstack demo"),
     ],

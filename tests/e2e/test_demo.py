@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pty
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,10 +21,12 @@ import pytest
 from infra.cli.demo_steps import Demo
 from infra.errors import ToolError
 from sandbox import fake_aws, kube, processes
+from sandbox.demo_project import write_project
 from sandbox.engine import Engine
+from sandbox.environment import merged
 from sandbox.kube_programs import ensure_program
-from sandbox.lifecycle import engine_pid_file, take_down
-from sandbox.paths import SandboxHome, cache_root
+from sandbox.lifecycle import engine_pid_file, prepare, status, take_down
+from sandbox.paths import PROJECT_ROOT, SandboxHome, cache_root
 
 DEMO_SECONDS = 240
 STOP_SECONDS = 30
@@ -37,16 +43,16 @@ HOSTILE = {
 @pytest.fixture
 def home(engine: Engine, tmp_path: Path) -> Iterator[SandboxHome]:
     ensure_program(lambda _: None)
-    home = SandboxHome(tmp_path / "a home")
+    home = SandboxHome(tmp_path / "a home 100% #1")
     yield home
     take_down(home)
 
 
 @contextmanager
-def demo(home: SandboxHome, *flags: str) -> Iterator[subprocess.Popen[str]]:
+def demo(home: SandboxHome, *flags: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.cli.main", "demo", "--home", str(home.root), *flags],
-        env={**os.environ, **HOSTILE},
+        env={**os.environ, **(variables or HOSTILE)},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
@@ -54,8 +60,8 @@ def demo(home: SandboxHome, *flags: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.wait()
-        assert process.stdout
-        process.stdout.close()
+        if process.stdout and not process.stdout.closed:
+            process.stdout.close()
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> str:
@@ -127,11 +133,99 @@ def test_a_demo_that_is_stopped_leaves_nothing_running(
     assert left(home) == []
 
 
+def test_a_demo_whose_reader_left_leaves_nothing_running(home: SandboxHome) -> None:
+    """`make demo | head -3`."""
+    with demo(home) as lonely:
+        read_until(lonely, r"\[4/9\] up")
+        assert lonely.stdout
+        lonely.stdout.close()
+        assert lonely.wait(timeout=STOP_SECONDS) != 0
+    assert left(home) == []
+
+
+def test_a_demo_whose_terminal_was_closed_leaves_nothing_running(home: SandboxHome) -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.cli.main", "demo", "--home", str(home.root)],
+        env={**os.environ, **HOSTILE}, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    seen = b""
+    while b"[4/9] up" not in seen:
+        seen += os.read(master, 65536)
+    os.close(master)
+    try:
+        process.wait(timeout=STOP_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    assert left(home) == []
+
+
+def test_a_demo_without_output_runs(home: SandboxHome) -> None:
+    """`seekstack demo >&-`: no file that the demo opens may take the place of stdout."""
+    command = f'"{sys.executable}" -m infra.cli.main demo --no-kubernetes --home "$1" >&-'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", str(home.root)],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=DEMO_SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert left(home) == []
+
+
+def test_a_demo_from_a_shell_of_another_sandbox_uses_its_own_plugins(home: SandboxHome, tmp_path: Path) -> None:
+    other = SandboxHome(tmp_path / "other")
+    prepare(other, lambda _: None)
+    with demo(home, "--no-kubernetes", **merged(other)) as process:
+        told = rest(process, DEMO_SECONDS)
+    assert process.returncode == 0, told[-3000:]
+    assert "the vendor's aws plugin" not in told
+    plugins = (home.demo.pulumi_home / "plugins").iterdir()
+    assert not [plugin for plugin in plugins if plugin.is_symlink()]
+
+
+def test_a_demo_beside_an_engine_at_work_is_refused_and_changes_nothing(home: SandboxHome, tmp_path: Path) -> None:
+    with demo(home, "--keep", "--no-kubernetes") as kept:
+        assert "keep " in rest(kept, DEMO_SECONDS)
+    file = home.demo.project / "Pulumi.dev.yaml"
+    file.write_text(file.read_text() + "# mine\n")
+    locks = home.demo.state / ".pulumi" / "locks" / "organization" / "seekstack" / "dev"
+    program = tmp_path / "pulumi"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    engine = subprocess.Popen([program, "600"])
+    held = {"pid": engine.pid, "hostname": socket.gethostname(), "timestamp": "now"}
+    (locks / "0.json").write_text(json.dumps(held))
+    with demo(home, "--no-kubernetes") as second:
+        told = rest(second, DEMO_SECONDS)
+    engine.kill()
+    engine.wait()
+    assert second.returncode == 1
+    assert "SKS0781" in told
+    assert fake_aws.endpoint(home.demo)
+    assert file.read_text().endswith("# mine\n")
+
+
+def test_the_demo_leaves_the_persons_own_stacks_alone(home: SandboxHome) -> None:
+    prepare(home, lambda _: None)
+    fake_aws.start(home)
+    project = write_project(PROJECT_ROOT, home.root / "p")
+    argv = ["pulumi", "stack", "init", "mine", "--non-interactive"]
+    subprocess.run(argv, cwd=project, env=merged(home), check=True, capture_output=True)
+    with demo(home, "--no-kubernetes") as process:
+        told = rest(process, DEMO_SECONDS)
+    assert process.returncode == 0, told[-3000:]
+    assert fake_aws.endpoint(home)
+    assert status(home).stacks == ["seekstack/mine"]
+
+
 def test_after_a_kill_the_next_demo_ends_the_orphans_and_starts_from_nothing(home: SandboxHome) -> None:
     with demo(home, "--keep") as killed:
         read_until(killed, r"aws:ec2:Vpc network-vpc created")
         killed.send_signal(signal.SIGKILL)
-    orphan = processes.pid_of(engine_pid_file(home, "dev"))
+    orphan = processes.pid_of(engine_pid_file(home.demo, "dev"))
     with demo(home) as second:
         told = rest(second, DEMO_SECONDS)
     assert second.returncode == 0, told[-3000:]
@@ -159,5 +253,5 @@ def test_a_kept_demo_says_how_to_go_on_and_the_lines_work(home: SandboxHome) -> 
     assert done.returncode == 0, done.stderr[-2000:]
     assert "unchanged" in done.stdout
     assert "went well" in done.stdout
-    assert fake_aws.endpoint(home) is None
-    assert not any(kube.status(home).values())
+    assert fake_aws.endpoint(home.demo) is None
+    assert not any(kube.status(home.demo).values())

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.errors import ToolError
 from sandbox import processes
+from sandbox.lifecycle import prepare
 from sandbox.pulumi_run import PulumiStack
 from tests.e2e.support_tiny import TinyProject
 
@@ -31,9 +34,20 @@ def lock(project: TinyProject, pid: int, *, host: str | None = None) -> Path:
     return file
 
 
-def test_the_lock_of_an_engine_at_work_is_not_taken(project: TinyProject) -> None:
-    file = lock(project, os.getpid())
-    with pytest.raises(ToolError, match=f"pid {os.getpid()}") as caught:
+@pytest.fixture
+def at_work(tmp_path: Path) -> Iterator[int]:
+    """The pid of a program called pulumi."""
+    program = tmp_path / "pulumi"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    process = subprocess.Popen([program, "600"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def test_the_lock_of_an_engine_at_work_is_not_taken(project: TinyProject, at_work: int) -> None:
+    file = lock(project, at_work)
+    with pytest.raises(ToolError, match=f"pid {at_work}") as caught:
         stack_of(project).initialise()
     assert caught.value.code == "SKS0781"
     assert file.exists()
@@ -48,6 +62,12 @@ def test_the_lock_of_an_engine_that_is_gone_is_cleared(project: TinyProject, hos
     assert not file.exists()
 
 
+def test_a_number_that_another_program_has_now_is_no_engine(project: TinyProject) -> None:
+    file = lock(project, os.getpid())
+    stack_of(project).initialise()
+    assert not file.exists()
+
+
 def test_an_engine_that_outlived_its_caller_is_ended(project: TinyProject) -> None:
     pid_file = project.home.run / "pulumi-dev.pid"
     processes.spawn(
@@ -58,3 +78,12 @@ def test_an_engine_that_outlived_its_caller_is_ended(project: TinyProject) -> No
     stack_of(project, pid_file).initialise()
     assert not processes.lives(pid or 0)
     assert not file.exists()
+
+
+def test_a_state_that_a_kill_left_with_an_empty_sidecar_is_readable_again(project: TinyProject) -> None:
+    state = project.home.state / ".pulumi" / "stacks" / "tiny"
+    assert [file.name for file in state.iterdir() if file.suffix == ".attrs"] == []  # none is written any more
+    (state / "dev.json.attrs").touch()
+    assert "EOF" in project.pulumi("stack", "export").stderr
+    prepare(project.home, lambda _: None)
+    assert project.pulumi("stack", "export").returncode == 0

@@ -75,8 +75,8 @@ def test_all_errors_come_in_one_run():
         }
     )
     assert sorted(error.key.removeprefix("seekstack:") for error in found) == sorted(
-        ["modle", "model", "target", "intranetCidrs", "intranetCidrs", "contextTokens", "port", "protectWeights",
-         "vpcCidr", "instanceType"]
+        ["modle", "model", "target", "intranetCidrs[1]", "intranetCidrs[2]", "contextTokens", "port",
+         "protectWeights", "vpcCidr", "instanceType"]
     )  # fmt: skip
     for error in found:
         assert error.code.startswith("SKS01") or error.code.startswith("SKS02")
@@ -105,6 +105,105 @@ def test_an_unknown_model_is_refused(model):
 def test_the_ec2_target_needs_a_region():
     (error,) = errors(VALID, region=None)
     assert error.key == "aws:region"
+
+
+@pytest.mark.parametrize(
+    ("region", "near"),
+    [
+        ("mars-1", ""),
+        ("us-esat-1", "us-east-1"),
+        ("su-east-1", "us-east-1"),
+        ("eu-central1", "eu-central-1"),
+        ("us-east-1a", "us-east-1"),
+        ("US-EAST-1", "us-east-1"),
+    ],
+)
+def test_a_region_that_is_none_is_refused_with_the_near_match_beside_all_other_errors(region, near):
+    other, error = errors({**VALID, "model": "7C"}, region=region)
+    assert other.key == "seekstack:model"
+    assert (error.code, error.key, error.value) == ("SKS0104", "aws:region", region)
+    assert near in error.message
+    assert "eu-west-1" in error.allowed
+
+
+@pytest.mark.parametrize("region", ["us-east-3", "ca-east-1", "nz-south-1"])
+def test_a_region_that_may_be_newer_than_the_catalogue_is_accepted_with_a_warning(region):
+    parsed = settings(region=region)
+    assert parsed.region == region
+    assert region in parsed.warnings[0]
+
+
+@pytest.mark.parametrize("region", CATALOG.regions)
+def test_a_known_region_is_accepted_without_a_word(region):
+    assert settings(region=region).warnings == ()
+
+
+@pytest.mark.parametrize("region", [7.5, True, ["us-east-1"]])
+def test_a_region_that_is_no_text_is_refused_once(region):
+    (error,) = errors(VALID, region=region)
+    assert (error.key, error.value) == ("aws:region", region)
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [("aws:regoin", "aws:region"), ("aws:skipRegionValidaton", "aws:skipRegionValidation"),
+     ("kubernetes:contxt", "kubernetes:context")],
+)  # fmt: skip
+def test_a_misspelt_key_of_a_provider_is_named_with_its_near_match(key, near):
+    with pytest.raises(ConfigurationErrors) as caught:
+        parse(VALID, CATALOG, region="us-east-1", provider_keys=["aws:region", key])
+    (error,) = caught.value.errors
+    assert (error.code, error.key) == ("SKS0102", key)
+    assert f"did you mean {near}?" in error.message
+
+
+@pytest.mark.parametrize(
+    "key", ["aws:somethingNew", "kubernetes:burst", "pulumi:tags", "gcp:project", "aws:maxRetries"]
+)
+def test_a_key_of_a_provider_that_is_like_no_known_one_is_accepted(key):
+    assert parse(VALID, CATALOG, region="us-east-1", provider_keys=[key]).region == "us-east-1"
+
+
+def test_an_entry_has_its_own_key_line_and_command():
+    lines = {"seekstack:intranetCidrs": 7, "seekstack:intranetCidrs[0]": 8, "seekstack:intranetCidrs[2]": 10}
+    lines |= {"seekstack:tags": 11, 'seekstack:tags["a.b"]': 13}
+    config = {**VALID, "intranetCidrs": ["0.0.0.0/0", "10.0.0.0/8", "x"], "tags": {"team": "a", "a.b": []}}
+    with pytest.raises(ConfigurationErrors) as caught:
+        parse(config, CATALOG, region="us-east-1", locate=lambda key: Location("f", lines.get(key)))
+    found = [(error.key, error.location.line, error.value) for error in caught.value.errors]
+    assert found == [
+        ("seekstack:intranetCidrs[0]", 8, "0.0.0.0/0"),
+        ("seekstack:intranetCidrs[2]", 10, "x"),
+        ('seekstack:tags["a.b"]', 13, []),
+    ]
+    assert "pulumi config set --path 'seekstack:intranetCidrs[2]' 10.0.0.0/8" in caught.value.errors[1].fix
+
+
+def test_the_errors_stand_in_the_order_of_the_file_and_then_what_is_missing():
+    lines = {"seekstack:vpcCidr": 1, "seekstack:port": 2, "seekstack:modle": 3}
+    config = {"modle": "7B", "port": 1, "vpcCidr": "x"}
+    with pytest.raises(ConfigurationErrors) as caught:
+        parse(config, CATALOG, locate=lambda key: Location("f", lines.get(key)))
+    names = [error.key.partition(":")[2] for error in caught.value.errors]
+    assert names == ["vpcCidr", "port", "modle", "model", "intranetCidrs", "region"]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_an_encrypted_value_is_refused_whatever_it_holds_and_is_not_shown(key):
+    with pytest.raises(ConfigurationErrors) as caught:
+        parse({**KUBERNETES, key.name: "canary"}, CATALOG, region="us-east-1", secrets={f"seekstack:{key.name}"})
+    (error,) = caught.value.errors
+    assert (error.code, error.key) == ("SKS0103", f"seekstack:{key.name}")
+    assert "is encrypted" in error.message
+    assert "canary" not in json.dumps(caught.value.to_json())
+
+
+def test_an_encrypted_entry_or_region_is_refused_and_a_providers_own_secret_is_not():
+    secrets = {"seekstack:intranetCidrs[1]", "seekstack:tags.team", "aws:region", "aws:secretKey"}
+    config = {**VALID, "intranetCidrs": ["10.0.0.0/8", {"secure": "v1:x"}], "tags": {"team": {"secure": "v1:x"}}}
+    with pytest.raises(ConfigurationErrors) as caught:
+        parse(config, CATALOG, region={"secure": "v1:x"}, secrets=secrets)
+    assert {error.key for error in caught.value.errors} == secrets - {"aws:secretKey"}
 
 
 def test_the_kubernetes_target_needs_gpu_count_and_image_but_no_region():
@@ -170,4 +269,4 @@ def test_parse_ends_in_settings_or_in_configuration_errors(config):
 def test_no_configuration_expresses_a_world_open_door():
     for cidr in ("0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1"):
         found = errors({**VALID, "intranetCidrs": [cidr], "ownCidrs": [cidr]})
-        assert {error.key for error in found} == {"seekstack:intranetCidrs", "seekstack:ownCidrs"}
+        assert {error.key for error in found} == {"seekstack:intranetCidrs[0]", "seekstack:ownCidrs[0]"}

@@ -9,6 +9,21 @@ from sandbox.aws_provider.description import Call, Setting, Type, View, Wait, ar
 
 __all__ = ["TYPES"]
 
+
+def _not_smaller(view: View) -> Any:
+    """The new size; a smaller one is refused as ModifyVolume does, which moto's does not (aws/aws-cli#4216).
+
+    The official plugin plans a smaller size as an update in place too, so this comes at the update, not in the preview.
+    """
+    size = view.inputs.get("size")
+    if size is not None and int(size) < int(view.it["Size"]):
+        from botocore.exceptions import ClientError
+
+        message = "New size cannot be smaller than existing size"
+        raise ClientError({"Error": {"Code": "InvalidParameterValue", "Message": message}}, "ModifyVolume")
+    return size
+
+
 VOLUME: Final = Type(
     token="aws:ebs/volume:Volume",  # noqa: S106 a Pulumi type token
     service="ec2",
@@ -26,7 +41,7 @@ VOLUME: Final = Type(
                     "modify_volume",
                     {
                         "VolumeId": "id",
-                        "Size": "inputs.size",
+                        "Size": _not_smaller,
                         "VolumeType": "inputs.type",
                         "Iops": "inputs.iops",
                         "Throughput": "inputs.throughput",

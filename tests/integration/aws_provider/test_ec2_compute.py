@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
+
+from sandbox.plugin import PluginError
 from tests.integration.aws_provider.support_world import REGION, Live, World
 from tests.integration.aws_provider.test_ec2_network import a_subnet, a_vpc
 
@@ -54,6 +57,21 @@ def test_a_volume_gets_more_speed_in_place(world: World) -> None:
         throughput=250,
     )
     assert volume.update(iops=6000, throughput=500) == {"iops": "update", "throughput": "update"}
+
+
+def test_a_volume_refuses_to_shrink_as_aws_does(world: World) -> None:
+    place = f"{REGION}a"
+    volume = world.up("aws:ebs/volume:Volume", "weights", availabilityZone=place, size=77, type="gp3", throughput=200)
+    assert volume.plan(size=20) == {"size": "update"}, "the official plugin does not see it coming either"
+    with pytest.raises(PluginError, match="InvalidParameterValue: New size cannot be smaller than existing size"):
+        volume.update(size=20)
+    assert volume.refresh()
+    assert volume.outputs["size"] == 77
+    assert volume.update(size=77, throughput=125) == {"throughput": "update"}
+    world.client("ec2").modify_volume(VolumeId=volume.id, Size=100)
+    with pytest.raises(PluginError, match="New size cannot be smaller"):
+        volume.update(throughput=150)  # 77 is smaller than what somebody made of it
+    volume.delete()
 
 
 def test_an_attachment_lives_from_create_to_delete(world: World) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
+from botocore.parsers import ResponseParserError
 
 from sandbox.aws_provider import schema
 from sandbox.aws_provider.invokes import INVOKES, invoke
@@ -14,6 +16,8 @@ from tests.integration.aws_provider.support_world import REGION, World
 
 GPU_IMAGE = IMAGES[0]
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "aws:ebs/getEbsVolumes:getEbsVolumes": {"tags": {"Name": "none"}},
+    "aws:ebs/getVolume:getVolume": {"mostRecent": True, "filters": [{"name": "tag:Name", "values": ["looked-up"]}]},
     "aws:ec2/getAmi:getAmi": {"filters": [{"name": "image-id", "values": [GPU_IMAGE.id(REGION)]}]},
     "aws:ec2/getInstanceType:getInstanceType": {"instanceType": "g5.12xlarge"},
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"state": "available"},
@@ -28,8 +32,16 @@ def look_up(world: World, token: str, **arguments: Any) -> dict[str, Any]:
     return invoke(token, arguments, world.clients, world.schema)
 
 
+def a_volume(world: World, name: str, size: int) -> str:
+    tags = [{"ResourceType": "volume", "Tags": [{"Key": "Name", "Value": name}]}]
+    made = world.client("ec2").create_volume(AvailabilityZone=f"{REGION}a", Size=size, TagSpecifications=tags)
+    return str(made["VolumeId"])
+
+
 @pytest.mark.parametrize("token", sorted(INVOKES))
 def test_every_declared_output_is_there(world: World, token: str) -> None:
+    if token == "aws:ebs/getVolume:getVolume":
+        a_volume(world, "looked-up", 8)
     found = look_up(world, token, **ARGUMENTS[token])
     kinds = world.schema.functions[token].outputs
     assert set(found) <= set(kinds)
@@ -69,3 +81,35 @@ def test_an_error_names_look_up_and_code(world: World) -> None:
         look_up(world, "aws:ssm/getParameter:getParameter", name="/missing")
     with pytest.raises(PluginError, match="unknown argument nam"):
         look_up(world, "aws:ssm/getParameter:getParameter", nam="x")
+
+
+def test_finds_volumes_by_tag_and_tells_the_size_of_one(world: World) -> None:
+    small, large = a_volume(world, "two", 8), a_volume(world, "two", 9)
+    found = look_up(world, "aws:ebs/getEbsVolumes:getEbsVolumes", tags={"Name": "two"})
+    assert sorted(found["ids"]) == sorted([small, large])
+    assert look_up(world, "aws:ebs/getEbsVolumes:getEbsVolumes", tags={"Name": "three"})["ids"] == []
+    token = "aws:ebs/getVolume:getVolume"
+    one = look_up(world, token, filters=[{"name": "volume-id", "values": [large]}])
+    assert (one["size"], one["volumeId"], one["tags"]) == (9, large, {"Name": "two"})
+    with pytest.raises(PluginError, match="more than one result"):
+        look_up(world, token, filters=[{"name": "tag:Name", "values": ["two"]}])
+    with pytest.raises(PluginError, match="no results"):
+        look_up(world, token, filters=[{"name": "tag:Name", "values": ["three"]}])
+
+
+def test_a_region_that_the_fake_lacks_is_named_as_such_by_every_look_up(world: World) -> None:
+    for token in (token for token in INVOKES if "region" in world.schema.functions[token].inputs):
+        with pytest.raises(PluginError, match="the sandbox has no region 'mars-1'"):
+            look_up(world, token, **{**ARGUMENTS[token], "region": "mars-1"})
+
+
+def test_a_gap_of_the_fake_is_named_by_the_service_that_was_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unmodelled(*_: Any) -> dict[str, Any]:
+        raise ResponseParserError("a page")
+
+    token = "aws:index/getAvailabilityZones:getAvailabilityZones"
+    monkeypatch.setitem(INVOKES, token, dataclasses.replace(INVOKES[token], find=unmodelled))  # type: ignore[misc]
+    with pytest.raises(PluginError, match=r"not modelled by the sandbox: ec2\.describe_availability_zones"):
+        look_up(world, token)

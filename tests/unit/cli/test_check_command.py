@@ -30,13 +30,13 @@ def test_every_error_comes_at_once_by_line_with_a_fix_and_exit_code_2(project, c
     errors = json.loads(capsys.readouterr().out)["error"]["errors"]
     found = [(error["location"]["line"], error["key"].removeprefix("seekstack:")) for error in errors]
     assert found == [
-        (None, "aws:region"),
         (2, "modle"),
         (3, "model"),
         (4, "model"),
         (5, "contextTokens"),
         (6, "vpcCidr"),
-        (7, "intranetCidrs"),
+        (7, "intranetCidrs[1]"),
+        (None, "aws:region"),
     ]
     assert all(error["allowed"] and error["fix"] for error in errors)
 
@@ -102,3 +102,29 @@ def test_every_cause_of_a_refusal_is_in_the_json(project, capsys):
     assert main(["check", "-C", str(project), "--json"]) == 2
     reasons = json.loads(capsys.readouterr().out)["error"]["reasons"]
     assert [reason["code"] for reason in reasons] == ["weights"]
+
+
+def test_a_region_that_is_none_is_an_error_and_one_that_may_be_new_a_warning(project, capsys):
+    right = (PROJECT_ROOT / "Pulumi.dev.yaml").read_text()
+    (project / "Pulumi.dev.yaml").write_text(right.replace("us-east-1", "us-esat-1"))
+    assert main(["check", "-C", str(project)]) == 2
+    assert "Pulumi.dev.yaml:4: aws:region: 'us-esat-1' is not an AWS region; did you mean us-east-1?" in (
+        capsys.readouterr().err
+    )
+    (project / "Pulumi.dev.yaml").write_text(right.replace("us-east-1", "us-east-3"))
+    assert main(["check", "-C", str(project)]) == 0
+    assert "warning: aws:region: us-east-3" in capsys.readouterr().out
+    assert main(["check", "-C", str(project), "--json"]) == 0
+    assert "us-east-3" in json.loads(capsys.readouterr().out)["warnings"][0]
+
+
+def test_text_that_stands_for_a_list_is_refused_as_the_engine_does(project, capsys):
+    text = "config:\n  aws:region: us-east-1\n  model: 7B\n  intranetCidrs: '[\"10.0.0.0/8\"]'\n"
+    (project / "Pulumi.dev.yaml").write_text(text)
+    assert main(["check", "-C", str(project)]) == 2
+    assert "must be a list" in capsys.readouterr().err
+
+
+def test_an_empty_stack_name_is_refused_as_such(project, capsys):
+    assert main(["check", "-C", str(project), "-s", ""]) == 2
+    assert "'' is not the name of a stack" in capsys.readouterr().err

@@ -27,6 +27,8 @@ REAL = {
     "AWS_REGION": "eu-central-1",
     "PULUMI_ACCESS_TOKEN": "real",
     "PULUMI_BACKEND_URL": "s3://real",
+    "PULUMI_OPTION_JSON": "real",
+    "PULUMI_DIY_BACKEND_GZIP": "real",
     "KUBECONFIG": "/real",
 }
 TEXTS = st.dictionaries(
@@ -85,7 +87,7 @@ def test_credentials_and_profile_are_the_sandboxs_own(home: SandboxHome) -> None
 
 def test_everything_pulumi_writes_lies_in_the_home(home: SandboxHome) -> None:
     found = merged(home)
-    assert found["PULUMI_BACKEND_URL"] == f"file://{home.state}"
+    assert found["PULUMI_BACKEND_URL"] == f"{home.state.as_uri()}?metadata=skip"
     assert found["PULUMI_HOME"] == str(home.pulumi_home)
     assert found["KUBECONFIG"].startswith(str(home.root))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cli.demo_steps import UNKNOWN, _at, _counted, _parts, _rows, _shown
+from infra.cli.demo_tables import UNKNOWN, _at, _parts, _shown, counted, rows
 from sandbox.pulumi_run import Change
 
 
@@ -47,11 +47,11 @@ def test_values_are_shown_short_and_unknown_ones_in_words():
 def test_each_changed_property_is_a_row_and_a_whole_resource_one():
     update = Change("update", "s::p::t::volume", ("size", "tags.a"), {"size": 20}, {"size": 35})
     create = Change("create", "s::p::t::vpc", (), {}, {"cidr": "10.0.0.0/8"})
-    rows = _rows((update, create))
-    assert rows[0] == ("update", "volume", "size", "20", "35")
-    assert [row[:3] for row in rows[1:]] == [("update", "volume", "tags.a"), ("create", "vpc", "")]
+    found = rows((update, create))
+    assert found[0] == ("update", "volume", "size", "20", "35")
+    assert [row[:3] for row in found[1:]] == [("update", "volume", "tags.a"), ("create", "vpc", "")]
 
 
 def test_counts_read_as_a_sentence():
-    assert _counted({"update": 2, "replace": 1}) == "2 update, 1 replace"
-    assert _counted({}) == "nothing to do"
+    assert counted({"update": 2, "replace": 1}) == "2 update, 1 replace"
+    assert counted({}) == "nothing to do"
