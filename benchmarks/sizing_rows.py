@@ -347,7 +347,7 @@ def find_gpu(row: Row, catalog: Catalog) -> GpuFacts | None:
         gpu = _gpu_named(spelling, catalog)
         if gpu is not None:
             stated = row.total_gib if row.total_gib and row.total_gib < MOST_GIB else None
-                return replace(gpu, usable_bytes=round(stated * 2**30)) if stated else gpu
+            return replace(gpu, usable_bytes=round(stated * 2**30)) if stated else gpu
     return None
 
 
