@@ -219,21 +219,7 @@ def _cache(case: Case) -> int:
     printed."""
     assert case.gpu is not None  # noqa: S101 checked by the caller
     context, row = profile_context(case), case.row
-    if case.engine.family is Family.VLLM:
-        worker = case.engine.generation is Generation.V0 and row.kv_tokens is None
-        return memory.divide(
-            case.model,
-            case.gpu,
-            case.engine,
-            weights_bytes=_loaded(case),
-            tensor_parallel=case.tp,
-            utilization=case.utilization,
-            context_tokens=context,
-            data_parallel=case.dp,
-            chunked=True,
-            driver=not worker,
-            graphs_bytes=0,
-        ).kv_cache_bytes
+    worker = case.engine.generation is Generation.V0 and row.kv_tokens is None
     return budgets.divide(
         case.model,
         case.gpu,
@@ -243,6 +229,9 @@ def _cache(case: Case) -> int:
         utilization=case.utilization,
         context_tokens=context,
         data_parallel=case.dp,
+        reproduce=True,
+        driver=not worker,
+        graphs_bytes=0,
     ).kv_cache_bytes
 
 

@@ -11,20 +11,19 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from infra.errors import ToolError
 from sandbox import processes
-from sandbox.paths import PROJECT_ROOT, SandboxHome
+from sandbox.locks import locked
+from sandbox.paths import SandboxHome, with_our_packages
 from sandbox.room import STATE_MIB, require_room
 
 __all__ = ["derived", "endpoint", "existing", "main", "not_modelled", "reset", "start", "stop"]
@@ -36,7 +35,7 @@ LOG_LINES_SHOWN = 15
 
 def start(home: SandboxHome) -> str:
     """Bring the fake up, or find the one that runs for `home`; returns its URL once it answers."""
-    with _starting(home):
+    with locked(home.run / "fake-aws.lock"):  # two starts at once give one daemon: the second finds the first's
         running = endpoint(home)
         if running is not None:
             return running
@@ -138,19 +137,10 @@ def _did_not_start(log_file: Path) -> ToolError:
 
 def _environment() -> dict[str, str]:
     """The caller's environment, with our packages importable from any folder and moto's switches as we need them."""
-    env = {name: text for name, text in os.environ.items() if not name.startswith(("MOTO_", "AWS_"))}
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_ROOT), env.get("PYTHONPATH")]))
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("MOTO_", "AWS_"))}
+    env = with_our_packages(kept)
     env["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # RolePolicyAttachment of AmazonSSMManagedInstanceCore and the like
     return env
-
-
-@contextmanager
-def _starting(home: SandboxHome) -> Iterator[None]:
-    """Two starts at once give one daemon: the second waits here and finds the first's."""
-    home.run.mkdir(parents=True, exist_ok=True)
-    with (home.run / "fake-aws.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _pid_file(home: SandboxHome) -> Path:

@@ -7,7 +7,6 @@ repair: it replaces what is missing, died, or runs with other arguments, and lea
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import re
 import threading
@@ -26,6 +25,7 @@ from sandbox.kubernetes_provider.client import Api, ApiError, UnreachableError
 from sandbox.kubernetes_provider.cluster import MANAGER_LEASE, Cluster
 from sandbox.kubernetes_provider.kubeconfig import load_connection
 from sandbox.kwok import NODES, node_object
+from sandbox.locks import locked
 from sandbox.paths import SandboxHome
 from sandbox.room import CLUSTER_MIB, require_room
 
@@ -113,10 +113,9 @@ def status(home: SandboxHome) -> dict[str, bool]:
 
 @contextlib.contextmanager
 def _locked(layout: Layout) -> Iterator[None]:
-    """One `start` or `stop` of a sandbox at a time; the kernel drops the lock of a killed process."""
+    """One `start` or `stop` of a sandbox at a time."""
     layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (layout.folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(layout.folder / "lock"):
         yield
 
 

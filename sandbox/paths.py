@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PROJECT_ROOT", "SandboxHome", "cache_root"]
+__all__ = ["PROJECT_ROOT", "SandboxHome", "cache_root", "with_our_packages"]
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def with_our_packages(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for a Python program that imports our packages from any folder."""
+    path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), environment.get("PYTHONPATH")]))
+    return {**environment, "PYTHONPATH": path}
 
 
 def cache_root() -> Path:

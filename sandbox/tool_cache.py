@@ -10,7 +10,6 @@ next one clears what it left. Two makers of one entry take turns by a lock file;
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import platform
@@ -23,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infra.errors import ToolError
+from sandbox.locks import try_lock
 from sandbox.paths import cache_root
 
 __all__ = ["PROGRESS_SECONDS", "CachedTool", "Progress", "Stamp", "provide", "refuse_while_made"]
@@ -115,7 +115,7 @@ def _lock(tool: CachedTool, progress: Progress) -> Iterator[None]:
     with path.open("a") as handle:
         started = time.monotonic()
         next_line = started
-        while not _try_lock(handle.fileno()):
+        while not try_lock(handle):
             if time.monotonic() >= next_line:
                 waited = time.monotonic() - started
                 progress(f"{tool.name} {tool.version}: another process makes it, waiting ({waited:.0f} s)")
@@ -128,21 +128,13 @@ def refuse_while_made(cache: Path) -> None:
     """Raise ToolError while any entry of `cache` is being made."""
     for path in cache.glob("*/*.lock"):
         with path.open("a") as handle:
-            if not _try_lock(handle.fileno()):
+            if not try_lock(handle):
                 raise ToolError(
                     f"another process makes {path.stem} just now and needs what would be removed",
                     code="SKS0717",
                     value=str(path),
                     fix="wait until it is done, then prune",
                 )
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from infra.catalog.families import Family
 from infra.catalog.fields import Fields
 from infra.catalog.gguf import MAGIC, Header
 from infra.catalog.index import Index, index_of
-from infra.catalog.published import Origin, read_json, unreadable
+from infra.catalog.published import Origin, read_json, unreadable, wrong_file
 from infra.catalog.shapes import Parameters, Shape, active, draft, draft_copies, total
 from infra.catalog.stored import stored_as
-from infra.errors import ConfigurationError, Location
+from infra.errors import ConfigurationError
 
 __all__ = ["Derivation", "derive"]
 
@@ -82,12 +82,10 @@ def _sibling_config(index: Path) -> tuple[Path, Mapping[str, Any], Origin]:
     path = index.with_name(CONFIG)
     if path.is_file():
         return (path, *read_json(path))
-    raise ConfigurationError(
-        f"{index.name} names tensors without their shapes, and there is no {CONFIG} beside it",
-        code="SKS0214",
-        key="FILE",
-        location=Location(str(index)),
-        value=str(index),
+    raise wrong_file(
+        "SKS0214",
+        index,
+        f"names tensors without their shapes, and there is no {CONFIG} beside it",
         allowed=f"an index with the {CONFIG} of its model",
         fix=f"put {CONFIG} beside it, or give both files",
     )
@@ -262,12 +260,4 @@ def _doubled(path: Path, kind: str) -> Any:
 
 
 def _contradicting(path: Path, what: str, fix: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{path.name} {what}",
-        code="SKS0216",
-        key="FILE",
-        location=Location(str(path)),
-        value=str(path),
-        allowed="files of one and the same model",
-        fix=fix,
-    )
+    return wrong_file("SKS0216", path, what, allowed="files of one and the same model", fix=fix)

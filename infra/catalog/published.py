@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.errors import ConfigurationError, Location
 
-__all__ = ["Origin", "hostile", "read_json", "unreadable"]
+__all__ = ["Origin", "hostile", "read_json", "unreadable", "wrong_file"]
 
 MOST_JSON_BYTES = 64 * 2**20
 """The index of V3 (91,991 tensors) has 9 MiB; a config.json has 2 to 20 KiB."""
@@ -50,14 +50,25 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-def unreadable(path: Path, what: str) -> ConfigurationError:
-    """The file is not one of the three kinds, or is damaged."""
+def wrong_file(code: str, path: Path, what: str, *, allowed: str, fix: str) -> ConfigurationError:
+    """A file given to `models add` that no model can be derived from; `what` follows its name."""
     return ConfigurationError(
         f"{path.name} {what}",
-        code="SKS0211",
+        code=code,
         key="FILE",
         location=Location(str(path)),
         value=str(path),
+        allowed=allowed,
+        fix=fix,
+    )
+
+
+def unreadable(path: Path, what: str) -> ConfigurationError:
+    """The file is not one of the three kinds, or is damaged."""
+    return wrong_file(
+        "SKS0211",
+        path,
+        what,
         allowed="a Hugging Face config.json, a model.safetensors.index.json, or a GGUF file",
         fix="fetch the file again, whole, from where it was published",
     )
@@ -65,12 +76,5 @@ def unreadable(path: Path, what: str) -> ConfigurationError:
 
 def hostile(path: Path, what: str, allowed: str) -> ConfigurationError:
     """The file claims more than any model needs; reading on could exhaust the memory."""
-    return ConfigurationError(
-        f"{path.name} {what}",
-        code="SKS0212",
-        key="FILE",
-        location=Location(str(path)),
-        value=str(path),
-        allowed=allowed,
-        fix="do not use this file: no published model looks like it",
-    )
+    fix = "do not use this file: no published model looks like it"
+    return wrong_file("SKS0212", path, what, allowed=allowed, fix=fix)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.cli import instances_refresh, models_add
 from infra.cli.output import add_json_flag, console, write_json, write_table
+from infra.units import to_gib
 
 if TYPE_CHECKING:
     from datetime import date
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
-GIB = 2**30
 
 Rows = tuple[Sequence[str], Iterable[Sequence[object]]]
 
@@ -118,7 +118,7 @@ def _model_rows(models: Sequence[ModelFacts]) -> Rows:
             ", ".join(model.aliases),
             f"{model.parameters / 1e9:.2f}",
             f"{model.active_parameters / 1e9:.2f}",
-            f"{model.weights_bytes / GIB:.2f}",
+            f"{to_gib(model.weights_bytes):.2f}",
             model.native_dtype,
             f"{model.max_positions:,}" if model.max_positions else None,
             model.released,
@@ -135,7 +135,7 @@ def _gpu_rows(gpus: Sequence[GpuFacts]) -> Rows:
             gpu.architecture,
             ".".join(map(str, gpu.compute_capability)) if gpu.compute_capability else None,
             gpu.nominal_gb,
-            f"{gpu.usable_bytes / GIB:.2f}",
+            f"{to_gib(gpu.usable_bytes):.2f}",
             f"{gpu.bandwidth_bytes_per_second / 1e9:.0f}",
             gpu.supports_bf16,
             gpu.fp8,
@@ -156,7 +156,7 @@ def _instance_rows(instances: Sequence[InstanceFacts], today: date) -> Rows:
             instance.gpu,
             instance.gpus or instance.partition,
             instance.vcpus,
-            f"{instance.host_memory_bytes / GIB:g}",
+            f"{to_gib(instance.host_memory_bytes):g}",
             instance.local_nvme_gb or None,
             f"{instance.ebs_baseline_mib_per_second:.0f}",
             *_price(instance, today),
@@ -174,7 +174,7 @@ def _cpu_rows(instances: Sequence[CpuInstanceFacts], today: date) -> Rows:
             instance.cpu_architecture,
             instance.cores,
             instance.vcpus,
-            f"{instance.host_memory_bytes / GIB:g}",
+            f"{to_gib(instance.host_memory_bytes):g}",
             f"{instance.ebs_baseline_mib_per_second:.0f}",
             *_price(instance, today),
         )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from infra.cli.signals import end_as_after_ctrl_c
 
 __all__ = ["add_parser"]
-
-SIGNAL_EXIT = 128
-"""What a shell reports for a program ended by a signal, plus the signal's number."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,12 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup make demo` goes on without its terminal
-            signal.signal(number, _leave)
+            signal.signal(number, end_as_after_ctrl_c)
     home = SandboxHome(options.home.resolve()) if options.home else SandboxHome.default()
     demo = Demo(home, model=options.model, keeps=options.keep, with_kubernetes=not options.no_kubernetes)
     return demo.run()
-
-
-def _leave(number: int, _: object) -> NoReturn:
-    """As after Ctrl-C: what was started ends with us."""
-    sys.exit(SIGNAL_EXIT + number)

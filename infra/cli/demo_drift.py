@@ -6,13 +6,12 @@ and the caller's must not count.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
 
 from infra.errors import ToolError
-from sandbox.paths import PROJECT_ROOT
+from sandbox.paths import with_our_packages
 
 __all__ = ["open_the_door"]
 
@@ -21,10 +20,9 @@ WORLD = "0.0.0.0/0"
 
 def open_the_door(environment: Mapping[str, str], region: str, group_id: str) -> str:
     """Widen the first ingress rule of a security group to the whole world, as a hurried colleague would by hand."""
-    search_path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), environment.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-m", "infra.cli.demo_drift", region, group_id],
-        env={**environment, "PYTHONPATH": search_path},
+        env=with_our_packages(environment),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import shlex
@@ -34,6 +33,7 @@ from sandbox.environment import merged
 from sandbox.home_folder import adopt
 from sandbox.kube_programs import ensure_program
 from sandbox.lifecycle import engine_pid_file, prepare, take_down
+from sandbox.locks import try_lock
 from sandbox.paths import PROJECT_ROOT, SandboxHome
 from sandbox.pulumi_run import Finished, Preview, PulumiStack, refuse_live_lock
 from sandbox.room import CLUSTER_MIB, STATE_MIB, require_room
@@ -302,16 +302,14 @@ def _alone(home: SandboxHome) -> Iterator[None]:
     """One demo a folder: two would take each other's stack and processes. The kernel drops a killed one's lock."""
     home.run.mkdir(parents=True, exist_ok=True)
     with (home.run / "demo.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(lock):
             lock.seek(0)
             raise ToolError(
                 f"a demo runs already in {_short(home.root)} (pid {lock.read().strip() or 'unknown'})",
                 code="SKS0793",
                 value=str(home.root),
                 fix="wait for it or end it, or give this one a folder of its own: seekstack demo --home FOLDER",
-            ) from None
+            )
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -319,7 +317,7 @@ def _alone(home: SandboxHome) -> Iterator[None]:
 
 
 def _own_command(home: SandboxHome) -> Callable[[str], str]:
-    """This very program, quoted for a shell in which it is not on PATH, with the folder where it is not the default."""
+    """This very program, quoted for a shell in which it is not on PATH, with the folder of the sandbox."""
     script = Path(sys.executable).with_name("seekstack")
     program = shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -m infra.cli.main"
     where = f" --home {shlex.quote(str(home.root))}"

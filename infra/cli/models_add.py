@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from infra.cli.output import console, write_json, write_table
 from infra.errors import ConfigurationError, Location
+from infra.units import to_gib
 
 if TYPE_CHECKING:
     from infra.catalog.derive import Derivation
     from infra.catalog.facts import Catalog
 
 __all__ = ["add_parser"]
-
-GIB = 2**30
 
 
 def add_parser(subparsers: Any) -> None:
@@ -122,7 +121,7 @@ def _rows(found: Derivation) -> list[tuple[str, object]]:
         ("parameters", f"{facts.parameters:,.0f} ({facts.parameters / 1e9:.3f} B)"),
         ("active_parameters", f"{facts.active_parameters:,.0f}"),
         ("draft_parameters", f"{facts.draft_parameters:,.0f}" if facts.draft_parameters else None),
-        ("weights_bytes", f"{facts.weights_bytes:,} ({facts.weights_bytes / GIB:.2f} GiB)"),
+        ("weights_bytes", f"{facts.weights_bytes:,} ({to_gib(facts.weights_bytes):.2f} GiB)"),
         ("bits per weight", f"{found.bits_per_weight:.2f}"),
         ("cache bytes a token, 16 bit", f"{_cache_bytes(found):,}"),
     ]

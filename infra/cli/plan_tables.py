@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra.cli.output import console, write_table
+from infra.units import to_gib
 
 if TYPE_CHECKING:
     from infra.sizing.result import Alternative, Plan, Rejected
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["show", "show_training"]
 
-GIB = 2**30
 FEW = 3
 """Rejected and alternative machines shown without `--explain`."""
 
@@ -40,7 +40,7 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
     speed = f"{volume.iops:,} IOPS, {volume.throughput_mib_per_second} MiB/s"
     return [
         ("model", plan.model.id),
-        ("weights", f"{plan.weights_bytes / GIB:.2f} GiB as {plan.quantization}, computed in {plan.dtype}"),
+        ("weights", f"{to_gib(plan.weights_bytes):.2f} GiB as {plan.quantization}, computed in {plan.dtype}"),
         ("hardware", _hardware(plan)),
         ("price", _price(plan)),
         ("cache", f"{plan.kv_tokens:,} tokens; longest request {plan.max_context:,}"),
@@ -49,7 +49,7 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         *_placement(plan),
         ("weight volume", f"gp3, {volume.size_gib} GiB, {speed}"),
         ("start", f"weights read in {plan.load_seconds} s; failed after {plan.startup_budget_seconds} s"),
-        ("host", f"{plan.host_memory_bytes / GIB:g} GiB of memory, {plan.cpu_millicores / 1000:g} CPU"),
+        ("host", f"{to_gib(plan.host_memory_bytes):g} GiB of memory, {plan.cpu_millicores / 1000:g} CPU"),
         ("engine", f"{plan.engine} {plan.engine_version} {' '.join(plan.engine_arguments)}"),
         ("software", _software(plan)),
     ]
@@ -121,7 +121,7 @@ def _budget(plan: Plan) -> list[tuple[str, str]]:
     )
     free = budget.usable_bytes - sum(value for _, value in parts)
     rows = (*parts, (f"left free (utilization {plan.utilization:g})", free), ("usable", budget.usable_bytes))
-    return [(name, f"{value / GIB:.2f}") for name, value in rows]
+    return [(name, f"{to_gib(value):.2f}") for name, value in rows]
 
 
 def _show_alternatives(plan: Plan, *, explained: bool) -> None:
@@ -166,7 +166,7 @@ def show_training(outcome: TrainingOutcome, *, explained: bool) -> None:
         ("price", f"{price.usd_per_hour:.3f} USD/h on demand, {price.region}, {price.date}" if price else "not known"),
         ("step", f"{run.request.micro_batch} x {run.request.sequence_tokens:,} tokens on each GPU"),
         ("volume", f"gp3, {outcome.volume.size_gib} GiB: weights and one checkpoint"),
-        ("host", f"{run.host_bytes / GIB:.0f} GiB of memory in all"),
+        ("host", f"{to_gib(run.host_bytes):.0f} GiB of memory in all"),
     ]
     write_table(("", "plan"), rows)
     parts = {
@@ -178,7 +178,7 @@ def show_training(outcome: TrainingOutcome, *, explained: bool) -> None:
         "left free": run.gpu.usable_bytes - memory.total_bytes,
         "usable": run.gpu.usable_bytes,
     }
-    write_table(("memory of each GPU", "GiB"), [(name, f"{size / GIB:.2f}") for name, size in parts.items()])
+    write_table(("memory of each GPU", "GiB"), [(name, f"{to_gib(size):.2f}") for name, size in parts.items()])
     for warning in outcome.warnings:
         console().print(f"note: {warning}")
     _show_training_alternatives(outcome.alternatives, explained=explained)

@@ -7,16 +7,16 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from infra.cli.output import add_json_flag, write_json, write_table
+from infra.cli.signals import end_as_after_ctrl_c
 
 if TYPE_CHECKING:
     from sandbox.paths import SandboxHome
 
 __all__ = ["add_parser", "lines_of_failure", "on_wrong_flags"]
 
-EXIT_TERMINATED = 143
 BYTES_PER_MB = 1_000_000
 
 
@@ -52,17 +52,12 @@ def _add(
     def run(options: argparse.Namespace) -> int:
         from sandbox.paths import SandboxHome
 
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, end_as_after_ctrl_c)
         act(options, SandboxHome(options.home.resolve()) if options.home else SandboxHome.default())
         return 0
 
     parser.set_defaults(run=run)
     return parser
-
-
-def _terminate(*_: object) -> NoReturn:
-    """As after Ctrl-C: a build ends with us."""
-    sys.exit(EXIT_TERMINATED)
 
 
 def _up(options: argparse.Namespace, home: SandboxHome) -> None:

@@ -44,8 +44,13 @@ def divide(
     context_tokens: int,
     data_parallel: int = 1,
     reproduce: bool = False,
+    driver: bool = True,
+    graphs_bytes: int = memory.CUDA_GRAPHS,
 ) -> Budget:
-    """How `engine` divides `gpu`; `utilization` is its own setting of that sort, where it has one."""
+    """How `engine` divides `gpu`; `utilization` is its own setting of that sort, where it has one.
+
+    `reproduce`, `driver` and `graphs_bytes` are vLLM's: see `memory.divide`.
+    """
     if engine.family is Family.VLLM:
         return memory.divide(
             model,
@@ -57,6 +62,8 @@ def divide(
             context_tokens=context_tokens,
             data_parallel=data_parallel,
             chunked=reproduce,
+            driver=driver,
+            graphs_bytes=graphs_bytes,
         )
     if engine.family is Family.SGLANG:
         return _static_share(gpu, weights_bytes, utilization)

@@ -7,7 +7,6 @@ run that was killed.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -20,6 +19,7 @@ from typing import Any
 
 from sandbox.aws_provider.description import Type
 from sandbox.aws_provider.document import Document
+from sandbox.locks import locked
 
 __all__ = ["Intent", "Journal"]
 
@@ -96,9 +96,7 @@ class Journal:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes of the run out."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._path.with_suffix(".lock")):
             yield
 
     def _append(self, entry: dict[str, Any]) -> None:
