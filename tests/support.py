@@ -47,8 +47,8 @@ class Recording:
         return found[0]
 
     def of_type(self, type_: str) -> list[Registration]:
-        """Every resource of that type."""
-        return [item for item in self.registrations if item.type == type_]
+        """Every resource of that type by name: the SDK registers them from threads, in no order of its own."""
+        return sorted((item for item in self.registrations if item.type == type_), key=lambda item: item.name)
 
     @property
     def urns(self) -> set[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -104,20 +106,20 @@ def test_a_call_that_never_left_leaves_nothing_to_do(world: World, tmp_path: Pat
     assert after.journal.open_intents() == []
 
 
-def test_a_call_still_on_its_way_is_waited_for(world: World, tmp_path: Path) -> None:
+def test_a_call_still_on_its_way_is_waited_for(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = Run(world, tmp_path, "1")
     token = first.journal.begin(first.lifecycle(VPC).document(REGION), TYPES[VPC], "urn:x")
 
-    def arrive() -> None:
+    def arrive(_: float) -> None:
         with world.clients.token(token):
             world.clients.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
 
-    late = threading.Timer(0.02, arrive)
-    late.start()
+    monkeypatch.setattr(recovery, "time", SimpleNamespace(time=time.time, sleep=arrive))
     after = Run(world, tmp_path, "2")
     after.record()
     assert len(after.recover()) == 1
-    late.join()
     assert world.left() == {}
 
 
