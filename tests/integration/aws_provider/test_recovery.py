@@ -106,9 +106,7 @@ def test_a_call_that_never_left_leaves_nothing_to_do(world: World, tmp_path: Pat
     assert after.journal.open_intents() == []
 
 
-def test_a_call_still_on_its_way_is_waited_for(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_call_still_on_its_way_is_waited_for(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Run(world, tmp_path, "1")
     token = first.journal.begin(first.lifecycle(VPC).document(REGION), TYPES[VPC], "urn:x")
 
