@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from infra.errors import ConfigurationError
 
@@ -75,6 +76,7 @@ class Engine:
     """Whose accelerators the build is for."""
 
     @classmethod
+    @cache
     def parse(cls, text: str) -> Engine:
         """`0.33.0`, `v0.7` or `0.7.4dev`; a missing patch number is 0."""
         found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", text)

@@ -58,6 +58,8 @@ class _Case:
     workload: Workload
     pipeline_parallel: int
     data_parallel: int
+    weights_bytes: int
+    """On the fullest GPU."""
 
     @property
     def where(self) -> str:
@@ -71,15 +73,7 @@ class _Case:
             self.model,
             self.gpu,
             self.workload.engine,
-            weights_bytes=weights.gpu_weights_bytes(
-                self.model,
-                self.quantization,
-                self.tensor_parallel,
-                pipeline_parallel=self.pipeline_parallel,
-                data_parallel=self.data_parallel,
-                engine=self.workload.engine,
-                gpu=self.gpu,
-            ),
+            weights_bytes=self.weights_bytes,
             tensor_parallel=self.tensor_parallel,
             utilization=self.workload.utilization,
             context_tokens=context_tokens,
@@ -109,7 +103,16 @@ def fit(
     )
     if miss:
         return miss
-    case = _Case(model, quantization, gpu, tensor_parallel, workload, pipeline_parallel, data_parallel)
+    held = weights.gpu_weights_bytes(
+        model,
+        quantization,
+        tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        data_parallel=data_parallel,
+        engine=workload.engine,
+        gpu=gpu,
+    )
+    case = _Case(model, quantization, gpu, tensor_parallel, workload, pipeline_parallel, data_parallel, held)
     budget = case.budget(workload.context_tokens)
     outcome = _fit_memory(case, budget)
     if isinstance(outcome, Miss) and budget.cuda_graphs_bytes:
