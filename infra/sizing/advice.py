@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from infra.catalog.facts import InstanceFacts, ModelFacts
+from infra.sizing import kv_cache
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.compatibility import Resolved
 from infra.sizing.fit import Fit
@@ -23,6 +24,8 @@ PAGE_CACHE_FACTOR = 1.2
 FAST_LINK_GBIT = 100
 """Stages hand 16-bit hidden states on for each token; below a data-centre link the network is what a person waits for
 (vLLM and NVIDIA's guides for several nodes ask for InfiniBand or EFA; from knowledge)."""
+TIGHT_PART = 0.02
+"""Of a GPU's memory: what benchmarks/sizing_accuracy.py allows a stated cache to be off by."""
 FEW_NODES = 4
 """How many machines a fix may ask for."""
 MEMORY = (Reason.WEIGHTS, Reason.KV_CACHE, Reason.GRAPH_RESERVE)
@@ -47,6 +50,7 @@ def warnings_for(
     notes = [
         alias_note(request.model, layout.model),
         *_quantization_notes(request, layout, best.machine),
+        _tight_note(request, best),
         *_load_notes(request, load_seconds),
     ]
     instance = best.machine.instance
@@ -75,6 +79,18 @@ def _quantization_notes(request: PlanRequest, layout: Fit, machine: Machine) -> 
     if name == "fp8" and gpu.compute_capability is not None and gpu.compute_capability < (8, 9):
         notes.append(f"{gpu.name} has no fp8 arithmetic: fp8 saves memory (Marlin kernels), not time")
     return notes
+
+
+def _tight_note(request: PlanRequest, best: Option) -> str | None:
+    """Where less is left over than an estimate may be off by: R1 in fp8 on 8 x 95 GiB has 1.3 GiB to spare."""
+    layout, budget = best.fit, best.fit.budget
+    each = -(-request.concurrency // layout.data_parallel)
+    needed = kv_cache.needed_tokens(request.context_tokens, each, kv_cache.block_tokens(layout.model))
+    spare = budget.kv_cache_bytes * (1 - needed / layout.kv_tokens)
+    if spare >= TIGHT_PART * budget.usable_bytes:
+        return None
+    left = f"{to_gib(max(0, spare)):.2f} GiB to spare on each {layout.gpu.name}"
+    return f"tight: {left}, less than the estimate may be off by; try it before you rely on it, or take a larger GPU"
 
 
 def _for_want_of_bf16(request: PlanRequest, layout: Fit) -> str:

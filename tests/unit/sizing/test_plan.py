@@ -198,6 +198,12 @@ def test_an_ec2_type_gives_all_gpus_that_the_heads_allow() -> None:
     assert "4 of 8 GPUs of g5.48xlarge stay idle" in wide.warnings
 
 
+def test_a_fit_with_less_to_spare_than_the_estimate_may_err_says_so() -> None:
+    note = "tight: 1.31 GiB to spare on each RTXPRO6000-BSE, less than the estimate may be off by"
+    assert any(one.startswith(note) for one in make_plan("R1", instance_type="g7e.48xlarge").warnings)
+    assert not any("tight" in one for one in make_plan("R1", instance_type="p5en.48xlarge").warnings)
+
+
 def test_a_host_without_room_for_the_engine_processes_is_refused() -> None:
     small = with_instance("g6.xlarge", host_memory_bytes=gib(8))
     error = refusal("7B", small, instance_type="g6.xlarge")
