@@ -12,8 +12,10 @@ import pytest
 
 from infra.catalog.facts import InstanceFacts, QuantizationFacts
 from infra.errors import ConfigurationError
+from infra.sizing import kv_cache
 from infra.sizing.engine import Engine
 from infra.sizing.fit import Fit, Workload, fit
+from infra.sizing.memory import default_sequences
 from infra.sizing.objective import Objective
 from infra.sizing.plan import PlanRequest, plan
 from infra.sizing.refusal import Reason, Refusal
@@ -51,20 +53,38 @@ def test_cheapest_equals_brute_force_for_each_context_and_quantisation(model: An
         assert outcome.usd_per_hour == min(prices, default=None), (context, stored.name)
 
 
-@pytest.mark.parametrize("model", ["1.5B", "32B", "R1"])
-def test_fastest_equals_brute_force(model: str) -> None:
-    facts = CATALOG.model(model)
-    stored = CATALOG.quantization("awq")
-    speeds = [
-        speed.ms_per_token.expected
-        for instance in CATALOG.instances
-        for one in layouts(facts, stored, instance, 8192)
-        for speed in [estimate_speed(facts, stored, one.gpu, Layout(one.tensor_parallel), users=1, context_tokens=8192)]
-        if isinstance(speed, SpeedRange)
-    ]
-    outcome = make_plan(model, quantization="awq", objective=Objective.LATENCY)
-    assert outcome.speed is not None
-    assert outcome.speed.ms_per_token.expected == pytest.approx(min(speeds))
+def speed_of(one: Fit, users: int, context: int) -> SpeedRange | None:
+    """Of one layout inside one machine."""
+    layout = Layout(one.tensor_parallel)
+    found = estimate_speed(one.model, one.quantization, one.gpu, layout, users=users, context_tokens=context)
+    return found if isinstance(found, SpeedRange) else None
+
+
+def users_of(one: Fit, context: int) -> int:
+    """Requests of full length in the cache, in whole blocks, as many as the engine runs at once."""
+    block = kv_cache.block_tokens(one.model)
+    return min(one.kv_tokens // (math.ceil(context / block) * block), int(default_sequences(one.gpu, NEWEST)))
+
+
+@pytest.mark.parametrize("model", CATALOG.models, ids=lambda one: one.label)
+def test_fastest_and_busiest_equal_brute_force_for_each_quantisation(model: Any) -> None:
+    context = min(8192, model.max_positions or 8192)
+    for stored in CATALOG.quantizations:
+        fits = [one for instance in CATALOG.instances for one in layouts(model, stored, instance, context)]
+        alone = [speed.ms_per_token.expected for one in fits if (speed := speed_of(one, 1, context))]
+        full = [speed.total.expected for one in fits if (speed := speed_of(one, users_of(one, context), context))]
+        if not alone:
+            continue
+        quick, busy = (
+            make_plan(model.id, quantization=stored.name, context_tokens=context, objective=one)
+            for one in (Objective.LATENCY, Objective.THROUGHPUT)
+        )
+        assert quick.speed is not None
+        assert quick.speed.ms_per_token.expected == pytest.approx(min(alone)), stored.name
+        best = next(one for one in fits if (one.gpu, one.tensor_parallel) == (busy.gpu, busy.tensor_parallel))
+        chosen = speed_of(best, users_of(best, context), context)
+        assert chosen is not None
+        assert chosen.total.expected == pytest.approx(max(full)), stored.name
 
 
 def test_throughput_takes_a_machine_that_holds_more_users_than_the_cheapest() -> None:
