@@ -48,11 +48,18 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         *_speed(plan),
         *_placement(plan),
         ("weight volume", f"gp3, {volume.size_gib} GiB, {speed}"),
+        ("staging", _staging(plan)),
         ("start", f"weights read in {plan.load_seconds} s; failed after {plan.startup_budget_seconds} s"),
         ("host", f"{to_gib(plan.host_memory_bytes):g} GiB of memory, {plan.cpu_millicores / 1000:g} CPU"),
         ("engine", f"{plan.engine} {plan.engine_version} {' '.join(plan.engine_arguments)}"),
         ("software", _software(plan)),
     ]
+
+
+def _staging(plan: Plan) -> str:
+    each = " on each node" if plan.nodes > 1 else ""
+    limit = f"the {plan.staging.limited_by} decides"
+    return f"estimate: weights fetched once{each} in {_range(plan.staging.network_seconds)} s; {limit}"
 
 
 def _hardware(plan: Plan) -> str:

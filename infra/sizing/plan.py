@@ -7,7 +7,7 @@ import difflib
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
 from infra.catalog.facts import Catalog, ModelFacts
 from infra.errors import ConfigurationError
-from infra.sizing import cost, performance, speed, storage, weights
+from infra.sizing import cost, performance, speed, staging, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
 from infra.sizing.choice import Choice, Failure, Option, Search
@@ -113,6 +113,7 @@ def _plan(search: Search, choice: Choice) -> Plan:
         volume=store,
         load_seconds=load,
         load=speed.estimate_load(checkpoint, store, ebs),
+        staging=_staging(search, best, checkpoint, store),
         startup_budget_seconds=storage.startup_budget_seconds(load),
         host_memory_bytes=host.memory_bytes,
         shared_memory_bytes=host.shared_memory_bytes,
@@ -131,6 +132,18 @@ def _plan(search: Search, choice: Choice) -> Plan:
         rejected=choice.rejected,
         placement=tuple(HostShare(one.host, one.copy, one.stage, one.gpus) for one in best.placed),
     )
+
+
+def _staging(search: Search, best: Option, checkpoint: int, store: Volume) -> staging.Staging:
+    """Of the node with the slowest network, as far as it is stated."""
+    instance, write = best.machine.instance, float(store.throughput_mib_per_second)
+    if instance is not None:
+        write = min(write, instance.ebs_baseline_mib_per_second)
+        network, disks = staging.network_of(instance), instance.local_nvme_gb
+        return staging.stage(checkpoint, write, network, disks, storage.VOLUME_FACTOR)
+    used = {one.host for one in best.placed}
+    links = [host.network_gbit for host in search.request.hosts if host.name in used and host.network_gbit]
+    return staging.stage(checkpoint, write, staging.network_of_host(min(links, default=None)))
 
 
 def _resolved(search: Search, best: Option) -> Resolved:

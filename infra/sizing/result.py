@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from infra.catalog.facts import Architecture, GpuFacts, InstanceFacts, ModelFacts
+from infra.sizing.staging import Staging
 from infra.sizing.step import Range, Step
 from infra.units import to_gib
 
@@ -178,6 +179,8 @@ class Plan:
     load_seconds: int
     load: Range
     """Seconds to read the weights; `load_seconds` is its low end, the volume's own speed."""
+    staging: Staging
+    """Fetching the weights over the network, before any of that."""
     startup_budget_seconds: int
     host_memory_bytes: int
     """Host memory of the engine processes: limit of the pod."""
@@ -254,6 +257,7 @@ class Plan:
             "volume": asdict(self.volume),
             "load_seconds": self.load_seconds,
             "load": self.load.to_json(),
+            "staging": self.staging.to_json(),
             "startup_seconds": self.startup_budget_seconds,
             "host_ram_gib": _gib(self.host_memory_bytes),
             "cpu_millicores": self.cpu_millicores,
