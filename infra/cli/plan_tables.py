@@ -140,13 +140,23 @@ def _show_alternatives(plan: Plan, *, explained: bool) -> None:
             a.instance_type,
             f"{a.nodes} x {a.tensor_parallel} x {a.gpu}" if a.nodes > 1 else f"{a.tensor_parallel} x {a.gpu}",
             f"{a.kv_tokens:,}",
-            a.usd_per_hour and f"{a.usd_per_hour:.3f}",
+            *_speed_and_price(a),
         )
         for a in shown
     )
     kind = "host" if plan.placement else "instance type"
     title = f"would also fit: {len(plan.alternatives)} {kind}{'s' if len(plan.alternatives) > 1 else ''}"
-    write_table((kind, "uses", "cache tokens", "USD/h"), rows, title=title)
+    columns = (kind, "uses", "cache tokens", "USD/h", "tokens/s", "ms a token", "USD a million tokens")
+    write_table(columns, rows, title=f"{title} (speed and price of tokens: estimates)")
+
+
+def _speed_and_price(one: Alternative) -> tuple[str | None, ...]:
+    """US dollars an hour, tokens a second of all users, ms between two tokens of one, US dollars a million tokens."""
+    speed = one.speed
+    ranges = (speed.total, speed.ms_per_token) if speed else (None, None)
+    hour = None if one.usd_per_hour is None else f"{one.usd_per_hour:.3f}"
+    shown = (*ranges, one.usd_per_million_tokens(speed))
+    return (hour, *(values and _range(values, expected=False) for values in shown))
 
 
 def _show_rejected(rejected: tuple[Rejected, ...], *, explained: bool) -> None:

@@ -7,16 +7,16 @@ import difflib
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
 from infra.catalog.facts import Catalog, ModelFacts
 from infra.errors import ConfigurationError
-from infra.sizing import cost, performance, speed, staging, storage, weights
+from infra.sizing import speed, staging, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.compatibility import Conflict, Resolved
+from infra.sizing.estimates import alternative_of, price_of, speed_of
 from infra.sizing.prepared import prepare
 from infra.sizing.request import PlanRequest
-from infra.sizing.result import Alternative, Budget, HostShare, Plan, Price, Rejected, Software, Speed, Volume
+from infra.sizing.result import Alternative, Budget, HostShare, Plan, Rejected, Software, Volume
 from infra.sizing.software import SoftwareOnGpus, misses_of
-from infra.sizing.speed import SpeedUnknown
 
 __all__ = ["Alternative", "Budget", "Plan", "PlanRequest", "Rejected", "Volume", "plan"]
 
@@ -89,7 +89,7 @@ def _plan(search: Search, choice: Choice) -> Plan:
     load = storage.load_seconds(checkpoint, store, ebs)
     host = storage.host_need(checkpoint, arrangement.gpus_per_machine)
     resolved = _resolved(search, best)
-    speed_of = _speed(request, best)
+    found = speed_of(request, best)
     return Plan(
         model=layout.model,
         requested_model=request.model,
@@ -120,8 +120,8 @@ def _plan(search: Search, choice: Choice) -> Plan:
         cpu_millicores=host.cpu_millicores,
         usd_per_hour=best.usd_per_hour,
         price_date=instance.price_date if instance else None,
-        price=_price(best, speed_of),
-        speed=speed_of,
+        price=price_of(best, found),
+        speed=found,
         objective=str(request.objective),
         engine="vllm",
         engine_version=str(best.engine),
@@ -171,45 +171,9 @@ def _software(request: PlanRequest, resolved: Resolved) -> Software:
     )
 
 
-def _speed(request: PlanRequest, best: Option) -> Speed | None:
-    case = (best.fit, best.arrangement, request, best.engine)
-    found, first = performance.speed_with(request.concurrency, *case), performance.first_token(*case)
-    if isinstance(found, SpeedUnknown):
-        return None
-    return Speed(
-        users=request.concurrency,
-        context_tokens=request.context_tokens,
-        per_user=found.per_user,
-        total=found.total,
-        ms_per_token=found.ms_per_token,
-        first_token_seconds=None if isinstance(first, SpeedUnknown) else first,
-        step=performance.step_with(request.concurrency, *case),
-    )
-
-
-def _price(best: Option, found: Speed | None) -> Price | None:
-    instance, hour = best.machine.instance, best.usd_per_hour
-    month = cost.usd_per_month(hour)
-    if instance is None or hour is None or month is None:
-        return None
-    million = cost.usd_per_million_tokens(hour, found.total) if found else None
-    return Price(hour, month, million, instance.price_date, instance.price_region)
-
-
 def _alternatives(search: Search, choice: Choice) -> tuple[Alternative, ...]:
     """Other EC2 types or hosts for the same quantisation, best first; none beside a single node one owns."""
     best, others = choice.best, choice.others
     if best.machine.instance is not None and search.request.instance_type:
         others = tuple(search.again(instance_type=None).options_in(best.fit.quantization)[0])
-    return tuple(_alternative(other) for other in others if other.machine.name != best.machine.name)
-
-
-def _alternative(option: Option) -> Alternative:
-    return Alternative(
-        instance_type=option.machine.name,
-        gpu=option.machine.gpu.name,
-        tensor_parallel=option.fit.tensor_parallel,
-        kv_tokens=option.fit.kv_tokens,
-        usd_per_hour=option.usd_per_hour,
-        nodes=option.arrangement.machines,
-    )
+    return tuple(alternative_of(search.request, other) for other in others if other.machine.name != best.machine.name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 
 from infra.catalog.facts import Architecture, GpuFacts, InstanceFacts, ModelFacts
+from infra.sizing import cost
 from infra.sizing.staging import Staging
 from infra.sizing.step import Range, Step
 from infra.units import to_gib
@@ -22,20 +24,6 @@ class Rejected:
     """One of `infra.sizing.refusal.Reason`."""
     message: str
     quantization: str
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """Another instance type that serves the request."""
-
-    instance_type: str
-    """Or the names of hosts of an inventory."""
-    gpu: str
-    tensor_parallel: int
-    kv_tokens: int
-    usd_per_hour: float | None
-    """Of all `nodes`."""
-    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +87,45 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another instance type that serves the request."""
+
+    instance_type: str
+    """Or the names of hosts of an inventory."""
+    gpu: str
+    tensor_parallel: int
+    kv_tokens: int
+    usd_per_hour: float | None
+    """Of all `nodes`."""
+    nodes: int = 1
+    estimate: Callable[[], Speed | None] = field(default=lambda: None, repr=False, compare=False)
+    """Asked when the speed is shown: a plan has up to 60 alternatives, and most are made for their first machine."""
+
+    @property
+    def speed(self) -> Speed | None:
+        """As for the choice; None for a training run."""
+        return self.estimate()
+
+    def to_json(self) -> dict[str, object]:
+        """With speed and price of a million tokens in the form of the choice."""
+        speed = self.speed
+        return {
+            "instance_type": self.instance_type,
+            "gpu": self.gpu,
+            "tensor_parallel": self.tensor_parallel,
+            "kv_tokens": self.kv_tokens,
+            "usd_per_hour": self.usd_per_hour,
+            "nodes": self.nodes,
+            "speed": speed.to_json() if speed else None,
+            "usd_per_million_tokens": _low_and_high(self.usd_per_million_tokens(speed)),
+        }
+
+    def usd_per_million_tokens(self, speed: Speed | None) -> Range | None:
+        """US dollars for a million written tokens, busy all the time."""
+        return cost.usd_per_million_tokens(self.usd_per_hour, speed.total) if speed else None
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """US dollars for all machines of the plan."""
 
@@ -113,11 +140,10 @@ class Price:
 
     def to_json(self) -> dict[str, object]:
         """Dollars for a million tokens as low and high."""
-        million = self.usd_per_million_tokens.to_json() if self.usd_per_million_tokens else None
         return {
             "usd_per_hour": round(self.usd_per_hour, 6),
             "usd_per_month": round(self.usd_per_month, 2),
-            "usd_per_million_tokens": million and {"low": million["low"], "high": million["high"]},
+            "usd_per_million_tokens": _low_and_high(self.usd_per_million_tokens),
             "kind": self.kind,
             "date": self.date,
             "region": self.region,
@@ -265,10 +291,16 @@ class Plan:
             "price": self.price.to_json() if self.price else None,
             "engine": {"name": self.engine, "version": self.engine_version, "arguments": list(self.engine_arguments)},
             "software": self.software.to_json(),
-            "alternatives": [asdict(alternative) for alternative in self.alternatives],
+            "alternatives": [alternative.to_json() for alternative in self.alternatives],
             "rejected": [asdict(rejected) for rejected in self.rejected],
             "warnings": list(self.warnings),
         }
+
+
+def _low_and_high(values: Range | None) -> dict[str, float] | None:
+    """Dollars follow from a speed, of which no value is more expected than the range says."""
+    found = values.to_json() if values else None
+    return found and {"low": found["low"], "high": found["high"]}
 
 
 def _gib(value_bytes: int) -> float:

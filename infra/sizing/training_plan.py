@@ -74,7 +74,7 @@ class TrainingOutcome:
             "startup_seconds": None,
             "speed": None,
             "price": self.price.to_json() if self.price else None,
-            "alternatives": [asdict(alternative) for alternative in self.alternatives],
+            "alternatives": [alternative.to_json() for alternative in self.alternatives],
             "rejected": [asdict(rejected) for rejected in self.rejected],
             "warnings": list(self.warnings),
         }

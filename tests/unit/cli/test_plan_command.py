@@ -113,6 +113,22 @@ def test_shows_speed_cost_and_software_as_estimates(capsys: pytest.CaptureFixtur
     assert "torch 2.14.0, CUDA 13.0, Python 3.12, driver 580.95.05 (580.65.06 or later" in text
 
 
+def test_alternatives_are_shown_with_speed_and_price_of_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "7B", "--concurrency", "4")
+    assert "cache tokens USD/h tokens/s ms a token USD a million tokens" in text
+    assert "g6.2xlarge 1 x L4 79,776 0.978 37.7 to 63.8 62.7 to 106 4.26 to 7.2" in text
+    outcome = document(capsys, "--model", "7B", "--concurrency", "4")
+    other = next(one for one in outcome["alternatives"] if one["instance_type"] == "g6.2xlarge")
+    assert other["speed"]["users"] == 4
+    assert other["usd_per_million_tokens"] == {"low": 4.26, "high": 7.2}
+
+
+def test_the_time_to_fetch_the_weights_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "7B")
+    assert "staging estimate: weights fetched once in 122 to 135 (122 expected) s; the volume decides" in text
+    assert document(capsys, "--model", "7B")["staging"]["limited_by"] == "volume"
+
+
 def test_limits_and_objective_reach_the_choice(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = document(
         capsys,
