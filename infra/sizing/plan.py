@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
-from infra.catalog.facts import Catalog, ModelFacts
-from infra.errors import ConfigurationError
+from infra.catalog.facts import Catalog
 from infra.sizing import speed, staging, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
@@ -15,6 +12,7 @@ from infra.sizing.compatibility import Conflict, Resolved
 from infra.sizing.estimates import alternative_of, price_of, speed_of
 from infra.sizing.prepared import prepare
 from infra.sizing.request import PlanRequest
+from infra.sizing.request_check import check_request
 from infra.sizing.result import Alternative, Budget, HostShare, Plan, Rejected, Software, Volume
 from infra.sizing.software import SoftwareOnGpus, misses_of
 
@@ -26,10 +24,7 @@ def plan(request: PlanRequest, catalog: Catalog, facts: CompatibilityFacts | Non
 
     `facts` is the matrix of engine, torch, CUDA and driver releases; None takes the one shipped beside the catalogue.
     """
-    request.check()
-    model = catalog.model(request.model)
-    _check_context(request, model)
-    _check_families(request, catalog)
+    model = check_request(request, catalog)
     prepared = prepare(catalog, facts or load_compatibility())
     software = SoftwareOnGpus(model, request, prepared)
     search = Search(model, request, software, prepared.fits_of(model, request))
@@ -38,34 +33,6 @@ def plan(request: PlanRequest, catalog: Catalog, facts: CompatibilityFacts | Non
     if conflict or isinstance(outcome, Failure):
         raise refuse(search, outcome, misses_of(conflict) if conflict else ())
     return _plan(search, outcome)
-
-
-def _check_context(request: PlanRequest, model: ModelFacts) -> None:
-    if model.max_positions and request.context_tokens > model.max_positions:
-        raise ConfigurationError(
-            f"contextTokens: {model.label} has {model.max_positions:,} positions",
-            code="SKS0206",
-            key="contextTokens",
-            value=request.context_tokens,
-            allowed=f"16 to {model.max_positions}",
-            fix=f"set contextTokens to {model.max_positions} or less",
-        )
-
-
-def _check_families(request: PlanRequest, catalog: Catalog) -> None:
-    known = list(dict.fromkeys(instance.family for instance in catalog.instances))
-    for family in request.families:
-        if family not in known:
-            near = difflib.get_close_matches(family, known, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ConfigurationError(
-                f"families: {family!r} is not in the catalogue",
-                code="SKS0203",
-                key="families",
-                value=family,
-                allowed=", ".join(known),
-                fix=f"{hint}`seekstack instances` lists them",
-            )
 
 
 def _conflict(search: Search) -> Conflict | None:

@@ -98,6 +98,31 @@ def test_an_unknown_model_is_refused_with_the_near_match(capsys: pytest.CaptureF
     assert "did you mean R1-Distill-Qwen-7B?" in outcome["error"]["fix"]
 
 
+def test_every_wrong_flag_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = ("--model", "7X", "--driver", "x", "--cuda", "y", "--python", "z", "--rank", "4")
+    assert main(["plan", *wrong]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("5 configuration errors:\n  SKS0201 model: '7X'")
+    for key in ("driver", "cuda", "python", "rank"):
+        assert f"{key}: " in err
+    errors = document(capsys, *wrong, code=2)["error"]["errors"]
+    assert [error["key"] for error in errors] == ["model", "driver", "cuda", "python", "rank"]
+
+
+def test_a_training_flag_alone_is_one_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert document(capsys, "--model", "7B", "--rank", "4", code=2)["error"]["key"] == "rank"
+
+
+def test_a_wrong_inventory_hides_no_wrong_flag(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yaml"
+    file.write_text("- {name: a, gpu: L4, gpus: 0}\n")
+    for workload in ("serve", "lora"):
+        flags = ("--model", "7B", "--inventory", str(file), "--driver", "x", "--workload", workload)
+        errors = document(capsys, *flags, code=2)["error"]["errors"]
+        assert [error["key"] for error in errors] == ["gpus", "driver"]
+
+
 def test_flags_are_not_guessed_from_their_beginning(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["plan", "--model", "7B", "--inst", "g6.xlarge"])
