@@ -52,6 +52,7 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         ("start", f"weights read in {plan.load_seconds} s; failed after {plan.startup_budget_seconds} s"),
         ("host", f"{to_gib(plan.host_memory_bytes):g} GiB of memory, {plan.cpu_millicores / 1000:g} CPU"),
         ("engine", f"{plan.engine} {plan.engine_version} {' '.join(plan.engine_arguments)}"),
+        *_launch(plan),
         ("software", _software(plan)),
     ]
 
@@ -98,6 +99,16 @@ def _speed(plan: Plan) -> list[tuple[str, str]]:
 def _placement(plan: Plan) -> list[tuple[str, str]]:
     shares = (f"{one.host}: copy {one.copy} stage {one.stage} on {one.gpus} GPUs" for one in plan.placement)
     return [("placement", "; ".join(shares))] if plan.placement else []
+
+
+def _launch(plan: Plan) -> list[tuple[str, str]]:
+    launch = plan.launch
+    if launch is None or launch.method is None:
+        return []
+    heads = ", ".join(f"node {one.node}" for one in launch.nodes if one.role == "head")
+    ports = ", ".join(map(str, launch.ports))
+    how = f"{launch.method.replace('_', ' ')} on {len(launch.nodes)} nodes, requests to {heads}"
+    return [("launch", f"{how}; open between them: {ports} (--explain shows what each node runs)")]
 
 
 def _software(plan: Plan) -> str:

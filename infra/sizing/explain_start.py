@@ -1,4 +1,4 @@
-"""The arithmetic of the first start: fetching the weights, and what each of several nodes runs."""
+"""The first start, line by line: fetching the weights, and what each of several nodes runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from infra.sizing import staging
 from infra.sizing.result import Plan
 from infra.sizing.step import Range
 
-__all__ = ["explain_staging"]
+__all__ = ["explain_launch", "explain_staging"]
 
 
 def explain_staging(plan: Plan) -> Iterator[str]:
@@ -24,6 +24,21 @@ def explain_staging(plan: Plan) -> Iterator[str]:
     if found.instance_store_seconds:
         speed = f"{staging.STORE_MB_PER_GB:g} MB/s a GB"
         yield f"reading from the instance store instead (estimate): {speed}: {_seconds(found.instance_store_seconds)}"
+
+
+def explain_launch(plan: Plan) -> Iterator[str]:
+    """What each node adds to the arguments of the engine; nothing for a single one."""
+    if plan.launch is None:
+        return
+    for one in plan.launch.nodes:
+        own = [text for text in one.arguments if text not in plan.engine_arguments]
+        environment = [f"{name}={value}" for name, value in one.environment]
+        before = [f"`{' '.join(one.setup)}`"] if one.setup else []
+        name = f"{one.node}{f' ({one.host})' if one.host else ''}"
+        role = "answers requests" if one.role == "head" else f"works for node {one.head}"
+        yield f"node {name} {role}: {' '.join([*before, *own])}; with {' '.join(environment)}"
+    for port in plan.launch.ports:
+        yield f"open between the nodes: {port}: {port.purpose}"
 
 
 def _network(rate: Range | None) -> str:

@@ -10,6 +10,7 @@ from infra.sizing.arguments import dtype_of, engine_arguments
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.compatibility import Conflict, Resolved
 from infra.sizing.estimates import alternative_of, price_of, speed_of
+from infra.sizing.nodes import launch_on
 from infra.sizing.prepared import prepare
 from infra.sizing.request import PlanRequest
 from infra.sizing.request_check import check_request
@@ -57,6 +58,8 @@ def _plan(search: Search, choice: Choice) -> Plan:
     host = storage.host_need(checkpoint, arrangement.gpus_per_machine)
     resolved = _resolved(search, best)
     found = speed_of(request, best)
+    arguments = engine_arguments(layout, request)
+    launch = launch_on(best, arguments)
     return Plan(
         model=layout.model,
         requested_model=request.model,
@@ -93,11 +96,12 @@ def _plan(search: Search, choice: Choice) -> Plan:
         engine="vllm",
         engine_version=str(best.engine),
         software=_software(request, resolved),
-        engine_arguments=engine_arguments(layout, request),
-        warnings=warnings_for(search, choice, resolved, load, checkpoint),
+        engine_arguments=arguments,
+        warnings=(*warnings_for(search, choice, resolved, load, checkpoint), *(launch.notes if launch else ())),
         alternatives=_alternatives(search, choice),
         rejected=choice.rejected,
         placement=tuple(HostShare(one.host, one.copy, one.stage, one.gpus) for one in best.placed),
+        launch=launch,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from infra.catalog.facts import Architecture, GpuFacts, InstanceFacts, ModelFacts
 from infra.sizing import cost
+from infra.sizing.launch import Launch
 from infra.sizing.staging import Staging
 from infra.sizing.step import Range, Step
 from infra.units import to_gib
@@ -228,6 +229,8 @@ class Plan:
     rejected: tuple[Rejected, ...]
     placement: tuple[HostShare, ...] = ()
     """On which hosts of an inventory."""
+    launch: Launch | None = None
+    """What each node runs; None for a single one, which takes `engine_arguments`."""
 
     @property
     def expert_parallel(self) -> int:
@@ -246,7 +249,7 @@ class Plan:
 
     def to_json(self) -> dict[str, object]:
         """The published shape of `seekstack plan --json`; memory in GiB, two decimals."""
-        budget = self.budget
+        budget, launch = self.budget, self.launch
         return {
             "fits": True,
             "reasons": [],
@@ -289,7 +292,14 @@ class Plan:
             "cpu_millicores": self.cpu_millicores,
             "speed": self.speed.to_json() if self.speed else None,
             "price": self.price.to_json() if self.price else None,
-            "engine": {"name": self.engine, "version": self.engine_version, "arguments": list(self.engine_arguments)},
+            "engine": {
+                "name": self.engine,
+                "version": self.engine_version,
+                "arguments": list(self.engine_arguments),
+                "launch_method": launch and launch.method,
+                "launch": [node.to_json() for node in launch.nodes] if launch else [],
+                "ports": [port.to_json() for port in launch.ports] if launch else [],
+            },
             "software": self.software.to_json(),
             "alternatives": [alternative.to_json() for alternative in self.alternatives],
             "rejected": [asdict(rejected) for rejected in self.rejected],
