@@ -10,7 +10,7 @@ from infra.errors import ConfigurationError, ConfigurationErrors
 from infra.sizing.compatibility_rules import Stack, read_stack
 from infra.sizing.request import PlanRequest
 from infra.sizing.request_check import mistakes_of, serving_mistakes
-from tests.unit.sizing.support_plan import CATALOG, make_plan, make_training
+from tests.unit.sizing.support_plan import CATALOG, make_host, make_plan, make_training
 from tests.unit.sizing.support_schema import PLAN_SCHEMA, problems
 
 
@@ -45,6 +45,7 @@ def test_values_names_and_versions_are_named_together() -> None:
 
 def test_a_contradiction_does_not_hide_an_unknown_type() -> None:
     assert keys({"instance_type": "g6.tiny", "gpu": "L4"}) == [("SKS0205", "gpu"), ("SKS0203", "instanceType")]
+    assert keys({"hosts": (make_host(),), "gpu": "L5"}) == [("SKS0205", "inventory"), ("SKS0202", "gpu")]
 
 
 def test_a_context_beyond_the_model_is_named_with_the_rest() -> None:
