@@ -24,6 +24,7 @@ __all__ = [
     "SeekstackError",
     "SizingError",
     "ToolError",
+    "raise_all",
 ]
 
 
@@ -123,3 +124,11 @@ class ResourceError(SeekstackError, RuntimeError):
 
 class ToolError(SeekstackError, RuntimeError):
     """A program that seekstack starts is missing, too old, or failed."""
+
+
+def raise_all(errors: Sequence[ConfigurationError]) -> None:
+    """One error as itself, several as one list, none not at all."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ConfigurationErrors(errors)

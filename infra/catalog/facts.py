@@ -155,6 +155,9 @@ class InstanceFacts:
     price_region: str
     source: str
     date: str
+    network_gbit_baseline: float | None = None
+    """What the first network card sustains, in Gbit/s: what plain TCP through one interface gets. `network` is the sum
+    of all cards, or on small sizes a burst of 5 to 60 minutes. None where EC2 does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infra.errors import ConfigurationError, ConfigurationErrors, Location
+from infra.errors import ConfigurationError, Location, raise_all
 
 __all__ = ["Fields"]
 
@@ -71,10 +71,7 @@ class Fields:
         errors = list(self.wrong)
         if self.missing:
             errors.insert(0, self._lacking())
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise ConfigurationErrors(errors)
+        raise_all(errors)
 
     def _lacking(self) -> ConfigurationError:
         names = ", ".join(dict.fromkeys(self.missing))

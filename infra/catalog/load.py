@@ -201,6 +201,7 @@ def instance_facts(row: Row, price_region: str) -> InstanceFacts:
         price_region=price_region,
         source=row["source"],
         date=row["date"],
+        network_gbit_baseline=row.get("network_gbit_baseline"),
     )
 
 

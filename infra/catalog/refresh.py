@@ -143,6 +143,8 @@ def accelerated_row(answer: Mapping[str, Any]) -> Row | None:
     if disks := answer.get("InstanceStorageInfo", {}).get("TotalSizeInGB"):
         row["nvme_gb"] = disks
     row["network"] = answer["NetworkInfo"]["NetworkPerformance"]
+    if baseline := _network_baseline(answer):
+        row["network_gbit_baseline"] = baseline
     if answer["NetworkInfo"].get("EfaSupported"):
         row["efa"] = True
     return row | {"ebs_mbit_per_second": _ebs(answer)}
@@ -172,6 +174,14 @@ def _architecture(answer: Mapping[str, Any]) -> str:
     """Old types list i386 beside x86_64."""
     known = answer["ProcessorInfo"]["SupportedArchitectures"]
     return next((str(one) for one in ("x86_64", "arm64") if one in known), str(known[0]))
+
+
+def _network_baseline(answer: Mapping[str, Any]) -> int | float | None:
+    """Gbit/s that the first network card sustains; None where an older API does not say."""
+    network = answer["NetworkInfo"]
+    cards = {card["NetworkCardIndex"]: card for card in network.get("NetworkCards", ())}
+    speed = cards.get(network.get("DefaultNetworkCardIndex", 0), {}).get("BaselineBandwidthInGbps")
+    return int(speed) if speed is not None and float(speed).is_integer() else speed
 
 
 def _ebs(answer: Mapping[str, Any]) -> int:

@@ -17,7 +17,7 @@ __all__ = ["Table", "read_table", "sorted_rows", "table_path", "write_table"]
 
 ORDER = (
     "type", "family", "gpu", "gpus", "partition", "vcpus", "cores", "memory_gib", "cpu", "vendor", "nvme_gb", "network",
-    "efa", "ebs_mbit_per_second", "usd_per_hour", "price_date", "offered",
+    "network_gbit_baseline", "efa", "ebs_mbit_per_second", "usd_per_hour", "price_date", "offered",
 )  # fmt: skip
 QUOTED = ("price_date", "date")
 

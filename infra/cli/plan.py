@@ -11,6 +11,7 @@ from infra.cli.plan_tables import show, show_training
 
 if TYPE_CHECKING:
     from infra.catalog.facts import Catalog
+    from infra.errors import ConfigurationError
     from infra.sizing.result import Plan
     from infra.sizing.training_plan import TrainingOutcome
 
@@ -114,31 +115,43 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOutcome:
+    from infra.errors import ConfigurationErrors, raise_all
     from infra.inventory import read_inventory
     from infra.sizing.objective import Objective
     from infra.sizing.plan import PlanRequest, plan
+    from infra.sizing.request_check import mistakes_of, serving_mistakes
     from infra.sizing.training_plan import plan_training
 
     given = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
-    hosts = read_inventory(options.inventory, catalog) if options.inventory else ()
     given["objective"] = Objective(given.get("objective", Objective.COST))
-    request = PlanRequest(**given, hosts=hosts)
     training = {name: value for name in TRAINING_FIELDS if (value := getattr(options, name)) is not None}
-    if options.workload == "serve":
-        _refuse_training_flags(training)
+    serves = options.workload == "serve"
+    beside = _training_flags(training) if serves else []
+    try:
+        hosts = read_inventory(options.inventory, catalog) if options.inventory else ()
+    except ConfigurationErrors as found:
+        rest = (serving_mistakes if serves else mistakes_of)(PlanRequest(**given), catalog)
+        raise ConfigurationErrors([*found.errors, *rest, *beside]) from None
+    request = PlanRequest(**given, hosts=hosts)
+    if serves:
+        if beside:
+            raise_all([*serving_mistakes(request, catalog), *beside])
         return plan(request, catalog)
     return plan_training(options.workload, training, request, catalog)
 
 
-def _refuse_training_flags(given: dict[str, Any]) -> None:
+def _training_flags(given: dict[str, Any]) -> list[ConfigurationError]:
+    """Flags of training, which serving has no use for."""
     from infra.errors import ConfigurationError
 
-    if given:
-        flags = ", ".join(given)
-        raise ConfigurationError(
-            f"{flags}: serving takes none",
+    if not given:
+        return []
+    return [
+        ConfigurationError(
+            f"{', '.join(given)}: serving takes none",
             code="SKS0205",
             key=next(iter(given)),
             allowed="with --workload train, lora or qlora",
             fix="add --workload, or leave it out",
         )
+    ]

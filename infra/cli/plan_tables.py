@@ -48,11 +48,19 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         *_speed(plan),
         *_placement(plan),
         ("weight volume", f"gp3, {volume.size_gib} GiB, {speed}"),
+        ("staging", _staging(plan)),
         ("start", f"weights read in {plan.load_seconds} s; failed after {plan.startup_budget_seconds} s"),
         ("host", f"{to_gib(plan.host_memory_bytes):g} GiB of memory, {plan.cpu_millicores / 1000:g} CPU"),
         ("engine", f"{plan.engine} {plan.engine_version} {' '.join(plan.engine_arguments)}"),
+        *_launch(plan),
         ("software", _software(plan)),
     ]
+
+
+def _staging(plan: Plan) -> str:
+    each = " on each node" if plan.nodes > 1 else ""
+    limit = f"the {plan.staging.limited_by} decides"
+    return f"estimate: weights fetched once{each} in {_range(plan.staging.network_seconds)} s; {limit}"
 
 
 def _hardware(plan: Plan) -> str:
@@ -91,6 +99,16 @@ def _speed(plan: Plan) -> list[tuple[str, str]]:
 def _placement(plan: Plan) -> list[tuple[str, str]]:
     shares = (f"{one.host}: copy {one.copy} stage {one.stage} on {one.gpus} GPUs" for one in plan.placement)
     return [("placement", "; ".join(shares))] if plan.placement else []
+
+
+def _launch(plan: Plan) -> list[tuple[str, str]]:
+    launch = plan.launch
+    if launch is None or launch.method is None:
+        return []
+    heads = ", ".join(f"node {one.node}" for one in launch.nodes if one.role == "head")
+    ports = ", ".join(map(str, launch.ports))
+    how = f"{launch.method.replace('_', ' ')} on {len(launch.nodes)} nodes, requests to {heads}"
+    return [("launch", f"{how}; open between them: {ports} (--explain shows what each node runs)")]
 
 
 def _software(plan: Plan) -> str:
@@ -133,13 +151,23 @@ def _show_alternatives(plan: Plan, *, explained: bool) -> None:
             a.instance_type,
             f"{a.nodes} x {a.tensor_parallel} x {a.gpu}" if a.nodes > 1 else f"{a.tensor_parallel} x {a.gpu}",
             f"{a.kv_tokens:,}",
-            a.usd_per_hour and f"{a.usd_per_hour:.3f}",
+            *_speed_and_price(a),
         )
         for a in shown
     )
     kind = "host" if plan.placement else "instance type"
     title = f"would also fit: {len(plan.alternatives)} {kind}{'s' if len(plan.alternatives) > 1 else ''}"
-    write_table((kind, "uses", "cache tokens", "USD/h"), rows, title=title)
+    columns = (kind, "uses", "cache tokens", "USD/h", "tokens/s", "ms a token", "USD a million tokens")
+    write_table(columns, rows, title=f"{title} (speed and price of tokens: estimates)")
+
+
+def _speed_and_price(one: Alternative) -> tuple[str | None, ...]:
+    """US dollars an hour, tokens a second of all users, ms between two tokens of one, US dollars a million tokens."""
+    speed = one.speed
+    ranges = (speed.total, speed.ms_per_token) if speed else (None, None)
+    hour = None if one.usd_per_hour is None else f"{one.usd_per_hour:.3f}"
+    shown = (*ranges, one.usd_per_million_tokens(speed))
+    return (hour, *(values and _range(values, expected=False) for values in shown))
 
 
 def _show_rejected(rejected: tuple[Rejected, ...], *, explained: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -22,11 +22,22 @@ from infra.catalog.compatibility import (
     Version,
 )
 from infra.catalog.facts import Catalog, GpuFacts, ModelFacts
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, raise_all
 from infra.sizing.engine import Engine
 from infra.sizing.kernels import check_gpu, check_quantization
 
-__all__ = ["LIFTED_FIRST", "Choice", "Code", "Matrix", "Miss", "Stack", "Wanted", "read_stack"]
+__all__ = [
+    "FORMS",
+    "LIFTED_FIRST",
+    "Choice",
+    "Code",
+    "Matrix",
+    "Miss",
+    "Stack",
+    "Wanted",
+    "read_stack",
+    "version_mistakes",
+]
 
 FORMS = {
     "engine_version": (r"v?(\d+\.\d+(?:\.\d+)?)(?:[.+-]?[a-z][a-z0-9.+-]*)?", "a vLLM release such as 0.33.0"),
@@ -35,6 +46,8 @@ FORMS = {
     "python": (r"(\d+\.\d+(?:\.\d+)?)", "a Python release such as 3.12"),
     "torch": (r"v?(\d+\.\d+(?:\.\d+)?)", "a torch release such as 2.14.0, without +cu130 (give cuda for it)"),
 }
+LONGEST = 40
+"""Characters of a version."""
 LIFTED_FIRST = ("cuda", "torch", "python", "engine_version", "driver", "gpu", "model")
 """From what follows by itself to what the work is about: no later one is changed where earlier ones suffice."""
 
@@ -111,20 +124,30 @@ class Miss:
 
 
 def read_stack(stack: Stack) -> Wanted:
+    """The versions read, or every one that cannot be."""
     if stack.engine != "vllm":
         raise _malformed("engine", stack.engine, "vllm")
-    versions = {key: _version(key, getattr(stack, key)) for key in FORMS}
+    given = {key: getattr(stack, key) for key in FORMS}
+    raise_all(version_mistakes(given))
+    versions = {key: _version(key, text) if text is not None else None for key, text in given.items()}
     return Wanted(**versions, gpu=stack.gpu, model=stack.model)
 
 
-def _version(key: str, text: str | None) -> Version | None:
-    if text is None:
-        return None
-    pattern, allowed = FORMS[key]
+def version_mistakes(given: Mapping[str, str | None]) -> list[ConfigurationError]:
+    """Of the versions by their key in `FORMS`, each that has not that form."""
+    unread = ((key, text) for key, text in given.items() if text is not None and not _match(key, text))
+    return [_malformed(key, text, FORMS[key][1]) for key, text in unread]
+
+
+def _match(key: str, text: str) -> re.Match[str] | None:
     wheel = re.fullmatch(r"cu([0-9]{2})([0-9])", text) if key == "cuda" else None
-    found = re.fullmatch(pattern, f"{wheel[1]}.{wheel[2]}" if wheel else text, re.ASCII)
-    if not found or len(text) > 40:
-        raise _malformed(key, text, allowed)
+    spelled = f"{wheel[1]}.{wheel[2]}" if wheel else text
+    return re.fullmatch(FORMS[key][0], spelled, re.ASCII) if len(text) <= LONGEST else None
+
+
+def _version(key: str, text: str) -> Version:
+    found = _match(key, text)
+    assert found is not None  # noqa: S101 mistakes were raised before
     version = Version.of(found[1])
     return replace(version, text=".".join(map(str, version.parts))) if key == "engine_version" else version
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from infra.catalog.facts import Attention, ModelFacts
 from infra.sizing import kv_cache, storage
 from infra.sizing.explain_speed import explain_price, explain_speed
+from infra.sizing.explain_start import explain_launch, explain_staging
 from infra.sizing.result import Plan
 from infra.units import BYTES_PER_GB, to_gib
 
@@ -19,6 +20,8 @@ def explain(plan: Plan) -> tuple[str, ...]:
         *_budget(plan),
         *_cache(plan),
         *_storage(plan),
+        *explain_staging(plan),
+        *explain_launch(plan),
         *explain_speed(plan),
         *explain_price(plan),
     )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
-from infra.catalog.facts import Catalog, ModelFacts
-from infra.errors import ConfigurationError
-from infra.sizing import cost, performance, speed, storage, weights
+from infra.catalog.facts import Catalog
+from infra.sizing import speed, staging, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.compatibility import Conflict, Resolved
+from infra.sizing.estimates import alternative_of, price_of, speed_of
+from infra.sizing.nodes import launch_on
 from infra.sizing.prepared import prepare
 from infra.sizing.request import PlanRequest
-from infra.sizing.result import Alternative, Budget, HostShare, Plan, Price, Rejected, Software, Speed, Volume
+from infra.sizing.request_check import check_request
+from infra.sizing.result import Alternative, Budget, HostShare, Plan, Rejected, Software, Volume
 from infra.sizing.software import SoftwareOnGpus, misses_of
-from infra.sizing.speed import SpeedUnknown
 
 __all__ = ["Alternative", "Budget", "Plan", "PlanRequest", "Rejected", "Volume", "plan"]
 
@@ -26,10 +25,7 @@ def plan(request: PlanRequest, catalog: Catalog, facts: CompatibilityFacts | Non
 
     `facts` is the matrix of engine, torch, CUDA and driver releases; None takes the one shipped beside the catalogue.
     """
-    request.check()
-    model = catalog.model(request.model)
-    _check_context(request, model)
-    _check_families(request, catalog)
+    model = check_request(request, catalog)
     prepared = prepare(catalog, facts or load_compatibility())
     software = SoftwareOnGpus(model, request, prepared)
     search = Search(model, request, software, prepared.fits_of(model, request))
@@ -38,34 +34,6 @@ def plan(request: PlanRequest, catalog: Catalog, facts: CompatibilityFacts | Non
     if conflict or isinstance(outcome, Failure):
         raise refuse(search, outcome, misses_of(conflict) if conflict else ())
     return _plan(search, outcome)
-
-
-def _check_context(request: PlanRequest, model: ModelFacts) -> None:
-    if model.max_positions and request.context_tokens > model.max_positions:
-        raise ConfigurationError(
-            f"contextTokens: {model.label} has {model.max_positions:,} positions",
-            code="SKS0206",
-            key="contextTokens",
-            value=request.context_tokens,
-            allowed=f"16 to {model.max_positions}",
-            fix=f"set contextTokens to {model.max_positions} or less",
-        )
-
-
-def _check_families(request: PlanRequest, catalog: Catalog) -> None:
-    known = list(dict.fromkeys(instance.family for instance in catalog.instances))
-    for family in request.families:
-        if family not in known:
-            near = difflib.get_close_matches(family, known, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ConfigurationError(
-                f"families: {family!r} is not in the catalogue",
-                code="SKS0203",
-                key="families",
-                value=family,
-                allowed=", ".join(known),
-                fix=f"{hint}`seekstack instances` lists them",
-            )
 
 
 def _conflict(search: Search) -> Conflict | None:
@@ -89,7 +57,9 @@ def _plan(search: Search, choice: Choice) -> Plan:
     load = storage.load_seconds(checkpoint, store, ebs)
     host = storage.host_need(checkpoint, arrangement.gpus_per_machine)
     resolved = _resolved(search, best)
-    speed_of = _speed(request, best)
+    found = speed_of(request, best)
+    arguments = engine_arguments(layout, request)
+    launch = launch_on(best, arguments)
     return Plan(
         model=layout.model,
         requested_model=request.model,
@@ -113,24 +83,38 @@ def _plan(search: Search, choice: Choice) -> Plan:
         volume=store,
         load_seconds=load,
         load=speed.estimate_load(checkpoint, store, ebs),
+        staging=_staging(search, best, checkpoint, store),
         startup_budget_seconds=storage.startup_budget_seconds(load),
         host_memory_bytes=host.memory_bytes,
         shared_memory_bytes=host.shared_memory_bytes,
         cpu_millicores=host.cpu_millicores,
         usd_per_hour=best.usd_per_hour,
         price_date=instance.price_date if instance else None,
-        price=_price(best, speed_of),
-        speed=speed_of,
+        price=price_of(best, found),
+        speed=found,
         objective=str(request.objective),
         engine="vllm",
         engine_version=str(best.engine),
         software=_software(request, resolved),
-        engine_arguments=engine_arguments(layout, request),
-        warnings=warnings_for(search, choice, resolved, load, checkpoint),
+        engine_arguments=arguments,
+        warnings=(*warnings_for(search, choice, resolved, load, checkpoint), *(launch.notes if launch else ())),
         alternatives=_alternatives(search, choice),
         rejected=choice.rejected,
         placement=tuple(HostShare(one.host, one.copy, one.stage, one.gpus) for one in best.placed),
+        launch=launch,
     )
+
+
+def _staging(search: Search, best: Option, checkpoint: int, store: Volume) -> staging.Staging:
+    """Of the node with the slowest network, as far as it is stated."""
+    instance, write = best.machine.instance, float(store.throughput_mib_per_second)
+    if instance is not None:
+        write = min(write, instance.ebs_baseline_mib_per_second)
+        network, disks = staging.network_of(instance), instance.local_nvme_gb
+        return staging.stage(checkpoint, write, network, disks, storage.VOLUME_FACTOR)
+    used = {one.host for one in best.placed}
+    links = [host.network_gbit for host in search.request.hosts if host.name in used and host.network_gbit]
+    return staging.stage(checkpoint, write, staging.network_of_host(min(links, default=None)))
 
 
 def _resolved(search: Search, best: Option) -> Resolved:
@@ -158,45 +142,9 @@ def _software(request: PlanRequest, resolved: Resolved) -> Software:
     )
 
 
-def _speed(request: PlanRequest, best: Option) -> Speed | None:
-    case = (best.fit, best.arrangement, request, best.engine)
-    found, first = performance.speed_with(request.concurrency, *case), performance.first_token(*case)
-    if isinstance(found, SpeedUnknown):
-        return None
-    return Speed(
-        users=request.concurrency,
-        context_tokens=request.context_tokens,
-        per_user=found.per_user,
-        total=found.total,
-        ms_per_token=found.ms_per_token,
-        first_token_seconds=None if isinstance(first, SpeedUnknown) else first,
-        step=performance.step_with(request.concurrency, *case),
-    )
-
-
-def _price(best: Option, found: Speed | None) -> Price | None:
-    instance, hour = best.machine.instance, best.usd_per_hour
-    month = cost.usd_per_month(hour)
-    if instance is None or hour is None or month is None:
-        return None
-    million = cost.usd_per_million_tokens(hour, found.total) if found else None
-    return Price(hour, month, million, instance.price_date, instance.price_region)
-
-
 def _alternatives(search: Search, choice: Choice) -> tuple[Alternative, ...]:
     """Other EC2 types or hosts for the same quantisation, best first; none beside a single node one owns."""
     best, others = choice.best, choice.others
     if best.machine.instance is not None and search.request.instance_type:
         others = tuple(search.again(instance_type=None).options_in(best.fit.quantization)[0])
-    return tuple(_alternative(other) for other in others if other.machine.name != best.machine.name)
-
-
-def _alternative(option: Option) -> Alternative:
-    return Alternative(
-        instance_type=option.machine.name,
-        gpu=option.machine.gpu.name,
-        tensor_parallel=option.fit.tensor_parallel,
-        kv_tokens=option.fit.kv_tokens,
-        usd_per_hour=option.usd_per_hour,
-        nodes=option.arrangement.machines,
-    )
+    return tuple(alternative_of(search.request, other) for other in others if other.machine.name != best.machine.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, raise_all
 from infra.sizing.hosts import Host
 from infra.sizing.objective import Objective
 
@@ -71,7 +71,11 @@ class PlanRequest:
         return bool(self.engine_version or self.driver or self.cuda or self.python)
 
     def check(self) -> None:
-        """Refuse values no hardware can satisfy; the bounds are those of the engine and of EBS."""
+        """Refuse values no hardware can satisfy, all at once."""
+        raise_all(list(self.mistakes()))
+
+    def mistakes(self) -> Iterator[ConfigurationError]:
+        """Values no hardware can satisfy; the bounds are those of the engine and of EBS."""
         ranges: tuple[tuple[str, float | None, float, float], ...] = (
             ("contextTokens", self.context_tokens, 16, 2**20),
             ("concurrency", self.concurrency, 1, 4096),
@@ -88,11 +92,11 @@ class PlanRequest:
         )
         for key, value, low, high in ranges:
             if value is not None and not low <= value <= high:
-                raise _wrong(key, value, f"{low} to {high}")
+                yield _wrong(key, value, f"{low} to {high}")
         if self.objective not in list(Objective):
-            raise _wrong("objective", self.objective, ", ".join(Objective))
+            yield _wrong("objective", self.objective, ", ".join(Objective))
         for key, given in self._contradictions():
-            raise _wrong(key, given, ONLY_ONE[key])
+            yield _wrong(key, given, ONLY_ONE[key])
 
     def _contradictions(self) -> Iterator[tuple[str, object]]:
         if self.hosts and (self.instance_type or self.gpu or self.gpus):

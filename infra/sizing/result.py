@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 
 from infra.catalog.facts import Architecture, GpuFacts, InstanceFacts, ModelFacts
+from infra.sizing import cost
+from infra.sizing.launch import Launch
+from infra.sizing.staging import Staging
 from infra.sizing.step import Range, Step
 from infra.units import to_gib
 
@@ -21,20 +25,6 @@ class Rejected:
     """One of `infra.sizing.refusal.Reason`."""
     message: str
     quantization: str
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """Another instance type that serves the request."""
-
-    instance_type: str
-    """Or the names of hosts of an inventory."""
-    gpu: str
-    tensor_parallel: int
-    kv_tokens: int
-    usd_per_hour: float | None
-    """Of all `nodes`."""
-    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +88,45 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another instance type that serves the request."""
+
+    instance_type: str
+    """Or the names of hosts of an inventory."""
+    gpu: str
+    tensor_parallel: int
+    kv_tokens: int
+    usd_per_hour: float | None
+    """Of all `nodes`."""
+    nodes: int = 1
+    estimate: Callable[[], Speed | None] = field(default=lambda: None, repr=False, compare=False)
+    """Asked when the speed is shown: a plan has up to 60 alternatives, and most are made for their first machine."""
+
+    @property
+    def speed(self) -> Speed | None:
+        """As for the choice; None for a training run."""
+        return self.estimate()
+
+    def to_json(self) -> dict[str, object]:
+        """With speed and price of a million tokens in the form of the choice."""
+        speed = self.speed
+        return {
+            "instance_type": self.instance_type,
+            "gpu": self.gpu,
+            "tensor_parallel": self.tensor_parallel,
+            "kv_tokens": self.kv_tokens,
+            "usd_per_hour": self.usd_per_hour,
+            "nodes": self.nodes,
+            "speed": speed.to_json() if speed else None,
+            "usd_per_million_tokens": _low_and_high(self.usd_per_million_tokens(speed)),
+        }
+
+    def usd_per_million_tokens(self, speed: Speed | None) -> Range | None:
+        """US dollars for a million written tokens, busy all the time."""
+        return cost.usd_per_million_tokens(self.usd_per_hour, speed.total) if speed else None
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """US dollars for all machines of the plan."""
 
@@ -112,11 +141,10 @@ class Price:
 
     def to_json(self) -> dict[str, object]:
         """Dollars for a million tokens as low and high."""
-        million = self.usd_per_million_tokens.to_json() if self.usd_per_million_tokens else None
         return {
             "usd_per_hour": round(self.usd_per_hour, 6),
             "usd_per_month": round(self.usd_per_month, 2),
-            "usd_per_million_tokens": million and {"low": million["low"], "high": million["high"]},
+            "usd_per_million_tokens": _low_and_high(self.usd_per_million_tokens),
             "kind": self.kind,
             "date": self.date,
             "region": self.region,
@@ -178,6 +206,8 @@ class Plan:
     load_seconds: int
     load: Range
     """Seconds to read the weights; `load_seconds` is its low end, the volume's own speed."""
+    staging: Staging
+    """Fetching the weights over the network, before any of that."""
     startup_budget_seconds: int
     host_memory_bytes: int
     """Host memory of the engine processes: limit of the pod."""
@@ -199,6 +229,8 @@ class Plan:
     rejected: tuple[Rejected, ...]
     placement: tuple[HostShare, ...] = ()
     """On which hosts of an inventory."""
+    launch: Launch | None = None
+    """What each node runs; None for a single one, which takes `engine_arguments`."""
 
     @property
     def expert_parallel(self) -> int:
@@ -217,7 +249,7 @@ class Plan:
 
     def to_json(self) -> dict[str, object]:
         """The published shape of `seekstack plan --json`; memory in GiB, two decimals."""
-        budget = self.budget
+        budget, launch = self.budget, self.launch
         return {
             "fits": True,
             "reasons": [],
@@ -254,17 +286,31 @@ class Plan:
             "volume": asdict(self.volume),
             "load_seconds": self.load_seconds,
             "load": self.load.to_json(),
+            "staging": self.staging.to_json(),
             "startup_seconds": self.startup_budget_seconds,
             "host_ram_gib": _gib(self.host_memory_bytes),
             "cpu_millicores": self.cpu_millicores,
             "speed": self.speed.to_json() if self.speed else None,
             "price": self.price.to_json() if self.price else None,
-            "engine": {"name": self.engine, "version": self.engine_version, "arguments": list(self.engine_arguments)},
+            "engine": {
+                "name": self.engine,
+                "version": self.engine_version,
+                "arguments": list(self.engine_arguments),
+                "launch_method": launch and launch.method,
+                "launch": [node.to_json() for node in launch.nodes] if launch else [],
+                "ports": [port.to_json() for port in launch.ports] if launch else [],
+            },
             "software": self.software.to_json(),
-            "alternatives": [asdict(alternative) for alternative in self.alternatives],
+            "alternatives": [alternative.to_json() for alternative in self.alternatives],
             "rejected": [asdict(rejected) for rejected in self.rejected],
             "warnings": list(self.warnings),
         }
+
+
+def _low_and_high(values: Range | None) -> dict[str, float] | None:
+    """Dollars follow from a speed, of which no value is more expected than the range says."""
+    found = values.to_json() if values else None
+    return found and {"low": found["low"], "high": found["high"]}
 
 
 def _gib(value_bytes: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from infra.catalog.facts import GpuFacts, ModelFacts
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, raise_all
 from infra.sizing.adapters import ALL_TARGETS, Target, adapter_parameters
 from infra.sizing.training_memory import (
     QUANTIZED_BYTES,
@@ -81,7 +81,11 @@ class TrainingRequest:
     """Memory of all hosts together; None leaves it out of the decision."""
 
     def check(self) -> None:
-        """Refuse values that no trainer takes."""
+        """Refuse values that no trainer takes, all at once."""
+        raise_all(list(self.mistakes()))
+
+    def mistakes(self) -> Iterator[ConfigurationError]:
+        """Values that no trainer takes."""
         ranges: tuple[tuple[str, float | None, float, float], ...] = (
             ("zeroStage", self.zero_stage, 0, 3),
             ("gpus", self.gpus, 1, 4096),
@@ -91,9 +95,9 @@ class TrainingRequest:
         )
         for key, value, low, high in ranges:
             if value is not None and not low <= value <= high:
-                raise _wrong(key, value, f"{low} to {high}")
+                yield _wrong(key, value, f"{low} to {high}")
         if self.bits not in QUANTIZED_BYTES:
-            raise _wrong("bits", self.bits, ", ".join(map(str, QUANTIZED_BYTES)))
+            yield _wrong("bits", self.bits, ", ".join(map(str, QUANTIZED_BYTES)))
 
     @property
     def trains_adapters(self) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
 from infra.catalog.compatibility import load_compatibility
 from infra.catalog.facts import Catalog
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, raise_all
 from infra.sizing import cost, storage
 from infra.sizing.advice import alias_note
 from infra.sizing.machines import Machine, check_limits, check_machine, machine_named
@@ -18,6 +18,7 @@ from infra.sizing.prepared import prepare
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.refused import PlanRefusal
 from infra.sizing.request import PlanRequest
+from infra.sizing.request_check import mistakes_of
 from infra.sizing.result import Alternative, Price, Rejected, Volume
 from infra.sizing.training import Method, Offload, TrainingMiss, TrainingPlan, TrainingRequest, estimate_training
 from infra.units import to_gib
@@ -74,7 +75,7 @@ class TrainingOutcome:
             "startup_seconds": None,
             "speed": None,
             "price": self.price.to_json() if self.price else None,
-            "alternatives": [asdict(alternative) for alternative in self.alternatives],
+            "alternatives": [alternative.to_json() for alternative in self.alternatives],
             "rejected": [asdict(rejected) for rejected in self.rejected],
             "warnings": list(self.warnings),
         }
@@ -102,12 +103,10 @@ def plan_training(workload: str, options: Mapping[str, Any], request: PlanReques
 
     Without a ZeRO stage the lowest that fits is taken; data parallel over all GPUs of a machine.
     """
-    request.check()
-    _check_fields(request)
-    model = catalog.model(request.model)
     wanted = replace(TrainingRequest(method=METHODS[workload]), **_typed(options))
+    raise_all([*mistakes_of(request, catalog), *_serving_only(request), *wanted.mistakes()])
+    model = catalog.model(request.model)
     stages = (wanted.zero_stage,) if "zero_stage" in options else STAGES
-    wanted.check()
     named = machine_named(request, catalog)
     machines = [named] if named else prepare(catalog, load_compatibility()).machines
     found: list[_Option] = []
@@ -133,18 +132,17 @@ def _typed(options: Mapping[str, Any]) -> dict[str, Any]:
     return typed
 
 
-def _check_fields(request: PlanRequest) -> None:
+def _serving_only(request: PlanRequest) -> Iterator[ConfigurationError]:
     default = PlanRequest(request.model)
-    given = [name for name in ONLY_SERVING if getattr(request, name) != getattr(default, name)]
-    if given:
-        name = given[0]
-        raise ConfigurationError(
-            f"{name}: training takes none",
-            code="SKS0205",
-            key=name,
-            allowed="serving only",
-            fix=f"leave out {name}, or plan with workload serve",
-        )
+    for name in ONLY_SERVING:
+        if getattr(request, name) != getattr(default, name):
+            yield ConfigurationError(
+                f"{name}: training takes none",
+                code="SKS0205",
+                key=name,
+                allowed="serving only",
+                fix=f"leave out {name}, or plan with workload serve",
+            )
 
 
 def _on_machine(

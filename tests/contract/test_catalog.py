@@ -44,6 +44,8 @@ def test_instance_agrees_with_describe_instance_types(
     assert instance.cpu_architecture in theirs["ProcessorInfo"]["SupportedArchitectures"]
     assert instance.local_nvme_gb == theirs.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
     assert instance.efa == theirs["NetworkInfo"]["EfaSupported"]
+    card = theirs["NetworkInfo"]["NetworkCards"][theirs["NetworkInfo"]["DefaultNetworkCardIndex"]]
+    assert instance.network_gbit_baseline == card["BaselineBandwidthInGbps"]
     baseline = theirs["EbsInfo"]["EbsOptimizedInfo"]["BaselineBandwidthInMbps"]
     assert instance.ebs_baseline_mib_per_second == pytest.approx(baseline * 1e6 / 8 / BYTES_PER_MIB)
 

@@ -62,6 +62,8 @@ def test_every_fact_of_every_type_agrees_or_is_a_documented_exception() -> None:
         answer = answers[instance.instance_type]
         facts = host_facts(instance, answer)
         facts["nvme"] = (instance.local_nvme_gb, answer.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0))
+        card = answer["NetworkInfo"]["NetworkCards"][answer["NetworkInfo"]["DefaultNetworkCardIndex"]]
+        facts["network baseline"] = (instance.network_gbit_baseline, card["BaselineBandwidthInGbps"])
         facts["efa"] = (instance.efa, answer["NetworkInfo"]["EfaSupported"])
         found = accelerator(answer)
         assert found is not None

@@ -177,6 +177,17 @@ def test_families_without_an_engine_are_left_out_silently(family: str) -> None:
     assert (found.accelerated, found.notes) == ((), ("prices are the old ones: --no-prices",))
 
 
+@pytest.mark.parametrize(("gbit", "held"), [(2.5, 2.5), (100.0, 100), (None, None)])
+def test_the_network_baseline_is_that_of_the_first_card(gbit: float | None, held: float | None) -> None:
+    cards = [{"NetworkCardIndex": 1, "BaselineBandwidthInGbps": 400.0}, {"NetworkCardIndex": 0}]
+    if gbit:
+        cards[1]["BaselineBandwidthInGbps"] = gbit
+    network = {"NetworkPerformance": "800 Gigabit", "DefaultNetworkCardIndex": 0, "NetworkCards": cards}
+    found = fetch(ec2(described("g6.xlarge", NetworkInfo=network)), None, "us-east-1", GPUS).accelerated[0]
+    assert found.get("network_gbit_baseline") == held
+    assert isinstance(found.get("network_gbit_baseline"), int) == (gbit == 100.0)
+
+
 def test_a_fraction_of_a_gpu_is_no_whole_one() -> None:
     device = {
         "Name": "L4",

@@ -98,6 +98,31 @@ def test_an_unknown_model_is_refused_with_the_near_match(capsys: pytest.CaptureF
     assert "did you mean R1-Distill-Qwen-7B?" in outcome["error"]["fix"]
 
 
+def test_every_wrong_flag_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = ("--model", "7X", "--driver", "x", "--cuda", "y", "--python", "z", "--rank", "4")
+    assert main(["plan", *wrong]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("5 configuration errors:\n  SKS0201 model: '7X'")
+    for key in ("driver", "cuda", "python", "rank"):
+        assert f"{key}: " in err
+    errors = document(capsys, *wrong, code=2)["error"]["errors"]
+    assert [error["key"] for error in errors] == ["model", "driver", "cuda", "python", "rank"]
+
+
+def test_a_training_flag_alone_is_one_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert document(capsys, "--model", "7B", "--rank", "4", code=2)["error"]["key"] == "rank"
+
+
+def test_a_wrong_inventory_hides_no_wrong_flag(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yaml"
+    file.write_text("- {name: a, gpu: L4, gpus: 0}\n")
+    for workload in ("serve", "lora"):
+        flags = ("--model", "7B", "--inventory", str(file), "--driver", "x", "--workload", workload)
+        errors = document(capsys, *flags, code=2)["error"]["errors"]
+        assert [error["key"] for error in errors] == ["gpus", "driver"]
+
+
 def test_flags_are_not_guessed_from_their_beginning(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["plan", "--model", "7B", "--inst", "g6.xlarge"])
@@ -111,6 +136,22 @@ def test_shows_speed_cost_and_software_as_estimates(capsys: pytest.CaptureFixtur
     assert "USD a month" in text
     assert "USD a million tokens, busy (estimate)" in text
     assert "torch 2.14.0, CUDA 13.0, Python 3.12, driver 580.95.05 (580.65.06 or later" in text
+
+
+def test_alternatives_are_shown_with_speed_and_price_of_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "7B", "--concurrency", "4")
+    assert "cache tokens USD/h tokens/s ms a token USD a million tokens" in text
+    assert "g6.2xlarge 1 x L4 79,776 0.978 37.7 to 63.8 62.7 to 106 4.26 to 7.2" in text
+    outcome = document(capsys, "--model", "7B", "--concurrency", "4")
+    other = next(one for one in outcome["alternatives"] if one["instance_type"] == "g6.2xlarge")
+    assert other["speed"]["users"] == 4
+    assert other["usd_per_million_tokens"] == {"low": 4.26, "high": 7.2}
+
+
+def test_the_time_to_fetch_the_weights_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "7B")
+    assert "staging estimate: weights fetched once in 122 to 135 (122 expected) s; the volume decides" in text
+    assert document(capsys, "--model", "7B")["staging"]["limited_by"] == "volume"
 
 
 def test_limits_and_objective_reach_the_choice(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +179,23 @@ def test_a_driver_of_a_hypervisor_is_refused_with_every_cause(capsys: pytest.Cap
 def test_stages_and_copies_reach_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = document(capsys, "--model", "70B", "--instance", "g6e.48xlarge", "--tp", "2", "--pp", "2", "--dp", "2")
     assert outcome["parallel"] == {"tp": 2, "pp": 2, "dp": 2, "ep": 1}
+
+
+def test_several_nodes_show_how_they_are_started(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--model", "R1", "--quantization", "bf16", "--nodes", "2")
+    text = shown(capsys, *flags)
+    assert "launch multiprocessing on 2 nodes, requests to node 0; open between them: tcp 29501," in text
+    assert "weights fetched once on each node in" in text
+    assert "node 1 works for node 0: --nnodes=2 --node-rank=1" in shown(capsys, *flags, "--explain")
+    assert [node["role"] for node in document(capsys, *flags)["engine"]["launch"]] == ["head", "worker"]
+
+
+def test_copies_that_no_release_starts_have_a_note_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(
+        capsys, "--model", "7B", "--instance", "g5.xlarge", "--nodes", "2", "--dp", "2", "--engine-version", "0.8.5"
+    )
+    assert "note: vLLM 0.8.5 does not spread copies over nodes" in text
+    assert "launch " not in text
 
 
 def test_an_inventory_is_placed_and_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

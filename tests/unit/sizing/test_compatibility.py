@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from infra.catalog.compatibility import Version, load_compatibility
 from infra.catalog.facts import GpuFacts, ModelFacts
 from infra.catalog.load import load
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, ConfigurationErrors
 from infra.sizing.compatibility import Code, Conflict, Resolved, Stack, Verdict, changed, resolve
 
 CATALOG = load()
@@ -543,7 +543,11 @@ def test_lifting_a_constraint_never_makes_a_conflict(stack: Stack, key: str) -> 
 def test_any_text_is_answered_or_refused_as_configuration(one: dict[str, str], other: dict[str, str]) -> None:
     try:
         outcome = resolve(make_stack(**one, **other), FACTS, CATALOG)
-    except ConfigurationError:
+    except ConfigurationError as error:
+        assert error.code == "SKS0207"
+        return
+    except ConfigurationErrors as errors:
+        assert {error.code for error in errors.errors} == {"SKS0207"}
         return
     assert isinstance(outcome, Resolved | Conflict)
 

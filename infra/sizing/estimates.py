@@ -1,0 +1,53 @@
+"""Speed and price of an option, as a plan shows them: for the choice at once, for the others when somebody looks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from infra.sizing import cost, performance
+from infra.sizing.choice import Option
+from infra.sizing.request import PlanRequest
+from infra.sizing.result import Alternative, Price, Speed
+from infra.sizing.speed import SpeedUnknown
+
+__all__ = ["alternative_of", "price_of", "speed_of"]
+
+
+def speed_of(request: PlanRequest, option: Option) -> Speed | None:
+    """Decoding with the requests that were asked for; None where the catalogue lacks what it follows from."""
+    case = (option.fit, option.arrangement, request, option.engine)
+    found, first = performance.speed_with(request.concurrency, *case), performance.first_token(*case)
+    if isinstance(found, SpeedUnknown):
+        return None
+    return Speed(
+        users=request.concurrency,
+        context_tokens=request.context_tokens,
+        per_user=found.per_user,
+        total=found.total,
+        ms_per_token=found.ms_per_token,
+        first_token_seconds=None if isinstance(first, SpeedUnknown) else first,
+        step=performance.step_with(request.concurrency, *case),
+    )
+
+
+def price_of(option: Option, speed: Speed | None) -> Price | None:
+    """Of all machines; None for those one owns, and where the catalogue has none."""
+    instance, hour = option.machine.instance, option.usd_per_hour
+    month = cost.usd_per_month(hour)
+    if instance is None or hour is None or month is None:
+        return None
+    million = cost.usd_per_million_tokens(hour, speed.total) if speed else None
+    return Price(hour, month, million, instance.price_date, instance.price_region)
+
+
+def alternative_of(request: PlanRequest, option: Option) -> Alternative:
+    """What a person compares the choice with. Its speed waits: most plans are made for their first machine."""
+    return Alternative(
+        instance_type=option.machine.name,
+        gpu=option.machine.gpu.name,
+        tensor_parallel=option.fit.tensor_parallel,
+        kv_tokens=option.fit.kv_tokens,
+        usd_per_hour=option.usd_per_hour,
+        nodes=option.arrangement.machines,
+        estimate=partial(speed_of, request, option),
+    )

@@ -1,0 +1,77 @@
+"""Everything wrong with a request, at once: its values, the names it takes from the catalogue, its versions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+
+from infra.catalog.facts import Catalog, ModelFacts
+from infra.errors import ConfigurationError, raise_all
+from infra.sizing.compatibility_rules import FORMS, version_mistakes
+from infra.sizing.request import PlanRequest
+
+__all__ = ["check_request", "mistakes_of", "serving_mistakes"]
+
+VERSIONS = tuple(name for name in FORMS if name != "torch")
+"""A request names no torch: it follows from the engine."""
+
+
+def check_request(request: PlanRequest, catalog: Catalog) -> ModelFacts:
+    """The model of a request that can be looked at; else one error, or one list of all."""
+    raise_all(serving_mistakes(request, catalog))
+    return catalog.model(request.model)
+
+
+def serving_mistakes(request: PlanRequest, catalog: Catalog) -> list[ConfigurationError]:
+    """What a person has to mend before anything can be served."""
+    found = mistakes_of(request, catalog)
+    if {"model", "contextTokens"}.isdisjoint(mistake.key for mistake in found):
+        found += _too_long(request, catalog.model(request.model))
+    return found
+
+
+def mistakes_of(request: PlanRequest, catalog: Catalog) -> list[ConfigurationError]:
+    """Of any workload, all that do not follow from each other."""
+    found = list(request.mistakes())
+    _note(lambda: catalog.model(request.model), found)
+    _note(lambda: request.quantization and catalog.quantization(request.quantization), found)
+    _note(lambda: request.gpu and catalog.gpu(request.gpu), found)
+    _note(lambda: request.instance_type and catalog.instance(request.instance_type), found)
+    found += _unknown_families(request, catalog)
+    found += version_mistakes({name: getattr(request, name) for name in VERSIONS})
+    return found
+
+
+def _note(look_up: Callable[[], object], mistakes: list[ConfigurationError]) -> None:
+    try:
+        look_up()
+    except ConfigurationError as error:
+        mistakes.append(error)
+
+
+def _too_long(request: PlanRequest, model: ModelFacts) -> Iterator[ConfigurationError]:
+    if model.max_positions and request.context_tokens > model.max_positions:
+        yield ConfigurationError(
+            f"contextTokens: {model.label} has {model.max_positions:,} positions",
+            code="SKS0206",
+            key="contextTokens",
+            value=request.context_tokens,
+            allowed=f"16 to {model.max_positions}",
+            fix=f"set contextTokens to {model.max_positions} or less",
+        )
+
+
+def _unknown_families(request: PlanRequest, catalog: Catalog) -> Iterator[ConfigurationError]:
+    known = list(dict.fromkeys(instance.family for instance in catalog.instances)) if request.families else []
+    for family in request.families:
+        if family not in known:
+            near = difflib.get_close_matches(family, known, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}? " if near else ""
+            yield ConfigurationError(
+                f"families: {family!r} is not in the catalogue",
+                code="SKS0203",
+                key="families",
+                value=family,
+                allowed=", ".join(known),
+                fix=f"{hint}`seekstack instances` lists them",
+            )
