@@ -210,7 +210,6 @@ class Catalog:
     gpus: tuple[GpuFacts, ...]
     instances: tuple[InstanceFacts, ...]
     quantizations: tuple[QuantizationFacts, ...]
-    cpu_instances: tuple[CpuInstanceFacts, ...] = ()
     regions: tuple[str, ...] = ()
     """AWS regions of every partition, as of the day in regions.yaml."""
 
