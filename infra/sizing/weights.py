@@ -96,10 +96,10 @@ def parts(model: ModelFacts, quantization: QuantizationFacts, engine: Engine | N
     The published fp8 files hold the draft at one byte a parameter, and a second embedding and head for it: without
     them R1 comes to 79.5 GiB on each of 8 devices, where 79.41 was measured and a share of the files would be 80.16.
     """
-    width = 2 if quantization.name == model.native_dtype or not quantization.whole else quantization.bytes_per_parameter
+    width = quantization.bytes_per_parameter if quantization.whole else 2
     vocabulary = _vocabulary_parameters(model) * width
     total: float = checkpoint_bytes(model, quantization)
-    if quantization.name == model.native_dtype and model.draft_parameters:
+    if quantization.name == model.native_dtype and model.draft_parameters and quantization.engine_method != "gguf":
         total -= model.draft_parameters + vocabulary
     if quantization.name == MIXED_FP4 and model.layers:
         dense = dense_parameters(model)
