@@ -160,7 +160,7 @@ def _other_machine(search: Search) -> list[str]:
     if request.gpu and request.gpus:
         more = search.again(gpus=None).choose()
         if isinstance(more, Choice):
-            return [f"use {more.best.fit.tensor_parallel} x {more.best.machine.gpu.name}"]
+            return [f"use {more.best.arrangement.gpus_per_machine} x {more.best.machine.gpu.name}"]
     any_type = search.again(gpu=None, gpus=None, instance_type=None, hosts=()).choose()
     if isinstance(any_type, Failure):
         return []

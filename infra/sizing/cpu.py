@@ -35,7 +35,7 @@ def as_accelerator(cpu: CpuInstanceFacts) -> GpuFacts:
     """Memory that a process can have, and the part of the socket's bandwidth that the cores have."""
     usable = math.floor(cpu.host_memory_bytes * (1 - KERNEL_SHARE)) - SYSTEM_BYTES
     return GpuFacts(
-        name=f"{cpu.cores} cores of {cpu.instance_type}",
+        name=cpu.instance_type,
         aliases=(),
         vendor=VENDOR,
         architecture=cpu.cpu_architecture,

@@ -214,11 +214,11 @@ def _fit_of(case: _Case, budget: Budget, token_bytes: int, tokens: int, max_cont
 def _no_room_for_weights(case: _Case, budget: Budget) -> Miss:
     overhead = budget.non_torch_bytes + budget.activation_bytes
     allowed = budget.weights_bytes + overhead + budget.kv_cache_bytes
-    utilization, where = f" at utilization {case.workload.utilization:g}", "on each GPU"
-    if case.workload.engine.family is Family.LLAMA_CPP:
-        utilization, where = "", "of its memory" if is_cpu(case.gpu) else where
+    has_setting = case.workload.engine.family is not Family.LLAMA_CPP
+    utilization = f" at utilization {case.workload.utilization:g}" if has_setting else ""
+    each = "" if is_cpu(case.gpu) else " on each GPU"
     message = (
-        f"{case.model.label} in {case.quantization.name} takes {to_gib(budget.weights_bytes):.2f} GiB {where} and "
+        f"{case.model.label} in {case.quantization.name} takes {to_gib(budget.weights_bytes):.2f} GiB{each} and "
         f"the engine {to_gib(overhead):.2f} GiB; {case.where} leaves {to_gib(allowed):.2f} GiB{utilization}"
     )
     return Miss(Reason.WEIGHTS, message, "model", case.model.label)

@@ -1,4 +1,4 @@
-"""In which formats of the weights an engine is tried: the one that was named, or the published and then smaller ones."""
+"""In which formats of the weights an engine is tried: the one named, or the published one and then smaller ones."""
 
 from __future__ import annotations
 

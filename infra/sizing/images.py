@@ -105,7 +105,9 @@ def _python(case: _Case) -> Iterator[Miss]:
 def _cuda(case: _Case) -> Iterator[Miss]:
     asked, cuda, generation, name = case.wanted.cuda, case.cuda, case.generation, case.engine.label
     if asked and case.gpu and is_cpu(case.gpu):
-        yield Miss(Reason.CUDA, f"{case.gpu.name} have no CUDA", "cuda", str(asked), None, "leave out cuda")
+        yield Miss(
+            Reason.CUDA, f"{case.gpu.name} has no GPU, which CUDA is for", "cuda", str(asked), None, "leave out cuda"
+        )
         return
     if asked and cuda and asked.major != cuda.major:
         message = f"{name} comes for CUDA {cuda}, not {asked}"
@@ -132,7 +134,7 @@ def _driver(case: _Case) -> Iterator[Miss]:
     if driver is None:
         return
     if case.gpu and is_cpu(case.gpu):
-        message = f"{case.gpu.name} have no GPU, which a driver is for"
+        message = f"{case.gpu.name} has no GPU, which a driver is for"
         yield Miss(Reason.DRIVER, message, "driver", str(driver), None, "leave out driver")
         return
     host, last = facts.vgpu_host_driver(driver), case.generation and case.generation.last_driver_branch

@@ -96,7 +96,7 @@ def _refuse_processor(name: str, request: PlanRequest, catalog: Catalog) -> None
 
 
 def check_machine(machine: Machine, request: PlanRequest) -> Miss | None:
-    """Processor, whole GPUs, region and family. llama.cpp's images are built for x86_64 and arm64, with and without CUDA
+    """Processor, whole GPUs, region and family. llama.cpp has images for x86_64 and arm64, with and without CUDA
     (its docs/docker.md)."""
     instance = machine.instance
     if instance is None:

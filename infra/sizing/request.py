@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.errors import ConfigurationError
-from infra.sizing.engine import SERVING, TITLES, Family
+from infra.sizing.engine import SERVING, Family
 from infra.sizing.hosts import Host
 from infra.sizing.objective import Objective
 
@@ -95,30 +95,25 @@ class PlanRequest:
             raise _wrong("objective", self.objective, ", ".join(Objective))
         if self.engine not in SERVING:
             raise _wrong("engine", str(self.engine), ", ".join(SERVING))
-        for key, given, allowed in self._beyond_the_engine():
-            message = f"{key}: {TITLES[self.engine]} takes no {given}"
-            fix = f"leave it out, or use --engine vllm ({allowed})"
+        for key, given, why, allowed in self._beyond_the_engine():
+            message, fix = f"{key}: {given} is not usable: llama.cpp {why}", f"leave out {key}, or use --engine vllm"
             raise ConfigurationError(message, code="SKS0205", key=key, value=given, allowed=allowed, fix=fix)
         for key, given in self._contradictions():
             raise _wrong(key, given, ONLY_ONE[key])
 
-    def _beyond_the_engine(self) -> Iterator[tuple[str, object, str]]:
+    def _beyond_the_engine(self) -> Iterator[tuple[str, object, str, str]]:
         """What llama.cpp has no setting for. It splits a model by whole layers over the GPUs of one machine."""
         if self.engine is not Family.LLAMA_CPP:
             return
-        one = "1: llama.cpp"
         if self.nodes > 1:
-            yield "nodes", self.nodes, f"{one} serves from one machine"
+            yield "nodes", self.nodes, "serves from one machine", "1"
         if (self.tensor_parallel or 1) > 1:
-            yield "tensorParallel", self.tensor_parallel, f"{one} splits by layers, which pipelineParallel counts"
+            why = "is planned with whole layers on each GPU, which pipelineParallel counts"
+            yield "tensorParallel", self.tensor_parallel, why, "1"
         if self.data_parallel > 1:
-            yield "dataParallel", self.data_parallel, f"{one} is started once for each copy"
+            yield "dataParallel", self.data_parallel, "has no copies: each is a server of its own", "1"
         if self.utilization is not None:
-            yield (
-                "gpuMemoryUtilization",
-                self.utilization,
-                "nothing: llama.cpp takes what the model and the context need",
-            )
+            yield "gpuMemoryUtilization", self.utilization, "takes what model and context need", "nothing"
 
     def _contradictions(self) -> Iterator[tuple[str, object]]:
         if self.hosts and (self.instance_type or self.gpu or self.gpus):
