@@ -164,6 +164,17 @@ class Engine:
         return LLAMA_CPP_SLOT if self.family is Family.LLAMA_CPP else 1
 
     @property
+    def is_build_of_llama_cpp(self) -> bool:
+        """A plan's engine; the llama.cpp of a log has no number of a build, and is retraced with fewer assumptions."""
+        return self.family is Family.LLAMA_CPP and self.version[0] > 0
+
+    def stage_layers(self, layers: int, stages: int) -> int:
+        """Of the longest stage. llama.cpp shares the output out as one more layer, and the first GPU may get none of it
+        (llama-model.cpp, from knowledge)."""
+        beside = 1 if stages > 1 and self.is_build_of_llama_cpp else 0
+        return -(-(layers + beside) // stages)
+
+    @property
     def min_compute_capability(self) -> tuple[int, int]:
         """Oldest GPU the default wheel runs on; SGLang says `only supports sm75 and above` (load_model_utils.py)."""
         if self.family is Family.SGLANG:
@@ -175,7 +186,7 @@ class Engine:
         return vendor == self.vendor and vendor in BUILDS[self.family]
 
     def __str__(self) -> str:
-        if self.family is Family.LLAMA_CPP and self.version[0]:
+        if self.is_build_of_llama_cpp:
             return f"b{self.version[0]}"
         return ".".join(map(str, self.version))
 

@@ -58,7 +58,9 @@ def _cache(plan: Plan) -> tuple[str, ...]:
     each = -(-plan.concurrency // plan.data_parallel)
     slot = max(block, LLAMA_CPP_SLOT) if plan.engine == Family.LLAMA_CPP else block
     needed = kv_cache.needed_tokens(plan.context_tokens, each, slot)
-    formula = _token_formula(plan.model, plan.tensor_parallel, -(-plan.model.layers // plan.pipeline_parallel))
+    beside = 1 if plan.engine == Family.LLAMA_CPP and plan.pipeline_parallel > 1 else 0
+    layers = -(-(plan.model.layers + beside) // plan.pipeline_parallel)
+    formula = _token_formula(plan.model, plan.tensor_parallel, layers)
     quotient = f"{plan.budget.kv_cache_bytes:,} / {plan.kv_bytes_per_token:,}"
     asked = f"{each} x {plan.context_tokens:,} need {needed:,}"
     return (

@@ -122,7 +122,7 @@ def test_llama_cpp_shares_one_context_between_its_slots() -> None:
 def test_llama_cpp_lays_whole_layers_on_each_gpu() -> None:
     one, four = llama("32B", gpu="A100-80", gpus=1), llama("32B", gpu="L4", gpus=4, quantization="bf16")
     assert (four.tensor_parallel, four.pipeline_parallel, four.gpus) == (1, 4, 4)
-    assert four.budget.weights_bytes == pytest.approx(one.budget.weights_bytes / 4, rel=0.05)
+    assert four.budget.weights_bytes == pytest.approx(one.budget.weights_bytes * 17 / 64, rel=0.05)
     assert flags(four)["--split-mode"] == "layer"
     assert flags(four)["--tensor-split"] == "1,1,1,1"
     assert flags(one)["--split-mode"] == "none"
@@ -334,3 +334,15 @@ def test_throughput_counts_the_slots_that_are_started() -> None:
 
 def test_only_llama_cpp_reads_the_types_without_gpu() -> None:
     assert plan(PlanRequest("7B"), CATALOG, processors=cpu_instances()) == make_plan("7B")
+
+
+def test_the_output_counts_as_a_layer_of_the_split() -> None:
+    """28 layers and the output over two GPUs: 15 and 14, of which one GPU may hold 15 layers of cache."""
+    one, two = (llama("7B", gpu="L4", gpus=count, quantization="bf16", pipeline_parallel=count) for count in (1, 2))
+    assert (one.kv_bytes_per_token, two.kv_bytes_per_token) == (28 * 2048, 15 * 2048)
+    assert "2 x 15 layers" in "\n".join(explain(two))
+
+
+def test_a_long_context_takes_a_larger_mask() -> None:
+    short, long = (llama("7B", context_tokens=size, gpu="H100", gpus=1) for size in (1024, 131_072))
+    assert long.budget.activation_bytes - short.budget.activation_bytes == 512 * 6 * (131_072 - 1024)
