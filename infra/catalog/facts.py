@@ -213,7 +213,6 @@ class Catalog:
     gpus: tuple[GpuFacts, ...]
     instances: tuple[InstanceFacts, ...]
     quantizations: tuple[QuantizationFacts, ...]
-    cpu_instances: tuple[CpuInstanceFacts, ...] = ()
     regions: tuple[str, ...] = ()
     """AWS regions of every partition, as of the day in regions.yaml."""
 
@@ -244,12 +243,12 @@ class Catalog:
         families = ", ".join(dict.fromkeys(instance.family for instance in self.instances))
         raise _unknown("instanceType", name, known, f"a type of {families}", "SKS0203", "seekstack instances")
 
-    def quantization(self, name: str) -> QuantizationFacts:
-        """The quantisation of that name, in any case."""
+    def quantization(self, name: str, also: Sequence[str] = ()) -> QuantizationFacts:
+        """The quantisation of that name, in any case. `also` are further names to offer where there is none."""
         for quantization in self.quantizations:
             if quantization.name == str.casefold(name):
                 return quantization
-        known = [quantization.name for quantization in self.quantizations]
+        known = [*(quantization.name for quantization in self.quantizations), *also]
         raise _unknown("quantization", name, known, ", ".join(known), "SKS0204", "seekstack plan --help")
 
     def region(self, name: str) -> str | None:

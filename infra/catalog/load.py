@@ -29,6 +29,7 @@ __all__ = [
     "Catalog",
     "check_names",
     "cpu_instance_facts",
+    "cpu_instances",
     "gpu_facts",
     "instance_facts",
     "load",
@@ -65,16 +66,22 @@ def _current_folder() -> Path:
 @cache
 def shipped() -> Catalog:
     """The catalogue of this release: no network, no clock, the same object on each call."""
-    instances, machines = _read("instances.yaml"), _read("cpu_instances.yaml")
+    instances = _read("instances.yaml")
     region = instances["price_region"]
     return Catalog(
         models=tuple(model_facts(row) for row in _read("models.yaml")["models"]),
         gpus=tuple(gpu_facts(row) for row in _read("gpus.yaml")["gpus"]),
         instances=tuple(instance_facts(row, region) for row in instances["instances"]),
         quantizations=tuple(quantization_facts(row) for row in _read("quantizations.yaml")["quantizations"]),
-        cpu_instances=tuple(cpu_instance_facts(row, machines["price_region"]) for row in machines["instances"]),
         regions=tuple(_read("regions.yaml")["regions"]),
     )
+
+
+@cache
+def cpu_instances() -> tuple[CpuInstanceFacts, ...]:
+    """EC2 types without accelerator. Outside `Catalog`: few commands ask for them, and others should not parse it."""
+    document = _read("cpu_instances.yaml")
+    return tuple(cpu_instance_facts(row, document["price_region"]) for row in document["instances"])
 
 
 def with_own(catalog: Catalog, path: Path) -> Catalog:

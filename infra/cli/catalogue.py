@@ -56,23 +56,21 @@ def list_instances(options: argparse.Namespace) -> int:
     """One row an EC2 type, with the age of its price; `--cpu` shows those without accelerator instead."""
     from datetime import UTC, datetime
 
-    from infra.catalog.load import load
+    from infra.catalog.load import cpu_instances, load
 
-    catalog, today = load(), datetime.now(UTC).date()
+    catalog, processors, today = load(), cpu_instances(), datetime.now(UTC).date()
     if options.json:
         write_json(
             {
                 "instances": [_with_age(one, today) for one in catalog.instances],
-                "cpu_instances": [_with_age(one, today) for one in catalog.cpu_instances],
+                "cpu_instances": [_with_age(one, today) for one in processors],
             }
         )
         return 0
-    columns, cells = (
-        _cpu_rows(catalog.cpu_instances, today) if options.cpu else _instance_rows(catalog.instances, today)
-    )
+    columns, cells = _cpu_rows(processors, today) if options.cpu else _instance_rows(catalog.instances, today)
     write_table(columns, cells)
     if not options.cpu:
-        console().print(f"{len(catalog.cpu_instances)} types without accelerator: seekstack instances --cpu")
+        console().print(f"{len(processors)} types without accelerator: seekstack instances --cpu")
     return 0
 
 

@@ -20,10 +20,11 @@ __all__ = ["add_parser", "show"]
 FIELDS = (
     "model", "quantization", "context_tokens", "concurrency", "instance_type", "gpu", "gpus", "nodes",
     "tensor_parallel", "pipeline_parallel", "data_parallel", "utilization", "load_target_seconds", "region",
-    "objective", "max_usd_per_hour", "families", "quota_vcpus", "max_ttft_seconds", "engine_version", "driver", "cuda",
-    "python",
+    "objective", "max_usd_per_hour", "families", "quota_vcpus", "max_ttft_seconds", "engine", "engine_version",
+    "driver", "cuda", "python",
 )  # fmt: skip
 """Flags that are fields of PlanRequest, which has the defaults."""
+FORMATS = "bf16, fp16, fp8, int8, awq, gptq, or a kind of GGUF such as q4_k_m; default: as published, if it fits"
 TRAINING_FIELDS = ("rank", "sequence_tokens", "micro_batch", "zero_stage", "offload", "bits")
 
 
@@ -32,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     text = "which hardware a model needs, what it costs, and why (no cloud, no account)"
     parser = subparsers.add_parser("plan", help=text, description=text, allow_abbrev=False)
     parser.add_argument("--model", required=True, help="label, repository or short name: see `seekstack models`")
-    parser.add_argument("--quantization", help="bf16, fp16, fp8, int8, awq or gptq; default: as published, if it fits")
+    parser.add_argument("--quantization", help=FORMATS)
     parser.add_argument("--context", type=int, dest="context_tokens", metavar="TOKENS", help="longest request (8192)")
     parser.add_argument("--concurrency", type=int, metavar="N", help="full-length requests at the same time (1)")
     parser.add_argument(
@@ -48,7 +49,9 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_hardware(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--instance", dest="instance_type", metavar="TYPE", help="a fixed EC2 instance type")
+    group.add_argument(
+        "--instance", dest="instance_type", metavar="TYPE", help="a fixed EC2 type; llama.cpp needs no GPU"
+    )
     group.add_argument("--gpu", metavar="NAME", help="GPU of a machine you own: see `seekstack gpus`")
     group.add_argument("--gpus", type=int, metavar="N", help="how many of them it has")
     group.add_argument("--inventory", type=Path, metavar="FILE", help="machines you own, as a YAML or JSON list")
@@ -56,7 +59,7 @@ def _add_hardware(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tp", type=int, dest="tensor_parallel", metavar="N", help="GPUs that share each layer")
     group.add_argument("--pp", type=int, dest="pipeline_parallel", metavar="N", help="stages of layers")
     group.add_argument("--dp", type=int, dest="data_parallel", metavar="N", help="copies of the model (1)")
-    group.add_argument("--utilization", type=float, metavar="0.92", help="part of GPU memory the engine may take")
+    group.add_argument("--utilization", type=float, metavar="0.92", help="part of GPU memory vLLM or SGLang may take")
     group.add_argument("--load-target-seconds", type=int, metavar="S", help="time to read the weights (300)")
     group.add_argument("--region", metavar="NAME", help="AWS region")
 
@@ -70,7 +73,8 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_software(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--engine-version", metavar="VERSION", help="vLLM release (the newest that goes with the rest)")
+    group.add_argument("--engine", choices=("vllm", "sglang", "llama.cpp"), help="what serves the model (vllm)")
+    group.add_argument("--engine-version", metavar="VERSION", help="its release (the newest that goes with the rest)")
     group.add_argument("--driver", metavar="VERSION", help="NVIDIA driver of the machine, or its branch")
     group.add_argument("--cuda", metavar="VERSION", help="CUDA of the wheels, such as 12.8 or cu128")
     group.add_argument("--python", metavar="VERSION", help="Python the engine runs on")
@@ -117,6 +121,7 @@ def run(options: argparse.Namespace) -> int:
 def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOutcome:
     from infra.errors import ConfigurationErrors, raise_all
     from infra.inventory import read_inventory
+    from infra.sizing.engine import Family
     from infra.sizing.objective import Objective
     from infra.sizing.plan import PlanRequest, plan
     from infra.sizing.request_check import mistakes_of, serving_mistakes
@@ -124,6 +129,7 @@ def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOu
 
     given = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
     given["objective"] = Objective(given.get("objective", Objective.COST))
+    given["engine"] = Family(given.get("engine", Family.VLLM))
     training = {name: value for name in TRAINING_FIELDS if (value := getattr(options, name)) is not None}
     serves = options.workload == "serve"
     beside = _training_flags(training) if serves else []

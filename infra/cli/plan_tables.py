@@ -21,7 +21,7 @@ FEW = 3
 def show(plan: Plan, *, explained: bool) -> None:
     """The plan as tables; `explained` adds the arithmetic and every rejected candidate."""
     write_table(("", "plan"), _summary(plan))
-    write_table(("memory of each GPU", "GiB"), _budget(plan))
+    write_table(("memory of each GPU" if plan.gpus else "memory of the machine", "GiB"), _budget(plan))
     out = console()
     for warning in plan.warnings:
         out.print(f"note: {warning}")
@@ -40,7 +40,7 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
     speed = f"{volume.iops:,} IOPS, {volume.throughput_mib_per_second} MiB/s"
     return [
         ("model", plan.model.id),
-        ("weights", f"{to_gib(plan.weights_bytes):.2f} GiB as {plan.quantization}, computed in {plan.dtype}"),
+        ("weights", f"{to_gib(plan.weights_bytes):.2f} GiB as {plan.quantization}{_computed(plan)}"),
         ("hardware", _hardware(plan)),
         ("price", _price(plan)),
         ("cache", f"{plan.kv_tokens:,} tokens; longest request {plan.max_context:,}"),
@@ -63,8 +63,13 @@ def _staging(plan: Plan) -> str:
     return f"estimate: weights fetched once{each} in {_range(plan.staging.network_seconds)} s; {limit}"
 
 
+def _computed(plan: Plan) -> str:
+    """llama.cpp chooses a type for each operation."""
+    return "" if plan.dtype == "auto" else f", computed in {plan.dtype}"
+
+
 def _hardware(plan: Plan) -> str:
-    gpus = f"{plan.gpus} x {plan.gpu.name}"
+    gpus = f"{plan.gpus} x {plan.gpu.name}" if plan.gpus else f"{plan.cpu_millicores // 1000} cores, no GPU"
     if plan.placement:
         return f"{plan.where} ({plan.tensor_parallel * plan.pipeline_parallel * plan.data_parallel} x {plan.gpu.name})"
     if plan.instance is None:
@@ -113,9 +118,12 @@ def _launch(plan: Plan) -> list[tuple[str, str]]:
 
 def _software(plan: Plan) -> str:
     software = plan.software
-    branch = f"{software.driver_branch} to {software.driver_branch_end_of_life}"
-    driver = f"driver {software.driver} ({software.min_driver} or later; recommended branch {branch})"
-    return f"torch {software.torch}, CUDA {software.cuda}, Python {software.python}, {driver}"
+    named = (("torch", software.torch), ("CUDA", software.cuda), ("Python", software.python))
+    parts = [f"{name} {version}" for name, version in named if version]
+    if software.driver:
+        branch = f"{software.driver_branch} to {software.driver_branch_end_of_life}"
+        parts.append(f"driver {software.driver} ({software.min_driver} or later; recommended branch {branch})")
+    return ", ".join(parts) or software.arithmetic[-1]
 
 
 def _range(values: Range, *, expected: bool = True) -> str:
@@ -132,14 +140,27 @@ def _budget(plan: Plan) -> list[tuple[str, str]]:
     budget = plan.budget
     parts = (
         ("weights", budget.weights_bytes),
-        ("outside torch (CUDA context, NCCL)", budget.non_torch_bytes),
+        (_beside(plan), budget.non_torch_bytes),
         ("activations", budget.activation_bytes),
         ("CUDA graphs", budget.cuda_graphs_bytes),
         ("KV cache", budget.kv_cache_bytes),
     )
     free = budget.usable_bytes - sum(value for _, value in parts)
-    rows = (*parts, (f"left free (utilization {plan.utilization:g})", free), ("usable", budget.usable_bytes))
+    setting = "" if plan.utilization is None else f" (utilization {plan.utilization:g})"
+    rows = (*parts, (f"left free{setting}", free), ("usable", budget.usable_bytes))
     return [(name, f"{to_gib(value):.2f}") for name, value in rows]
+
+
+def _beside(plan: Plan) -> str:
+    """What an engine takes that is neither weights nor work."""
+    if plan.engine != "llama.cpp":
+        return "outside torch (CUDA context, NCCL)"
+    return "CUDA context" if plan.gpus else "the program itself"
+
+
+def _uses(one: Alternative) -> str:
+    gpus = f"{one.gpus} x {one.gpu}" if one.gpu else "no GPU"
+    return f"{one.nodes} x {gpus}" if one.nodes > 1 else gpus
 
 
 def _show_alternatives(plan: Plan, *, explained: bool) -> None:
@@ -149,7 +170,7 @@ def _show_alternatives(plan: Plan, *, explained: bool) -> None:
     rows = (
         (
             a.instance_type,
-            f"{a.nodes} x {a.tensor_parallel} x {a.gpu}" if a.nodes > 1 else f"{a.tensor_parallel} x {a.gpu}",
+            _uses(a),
             f"{a.kv_tokens:,}",
             *_speed_and_price(a),
         )

@@ -8,9 +8,9 @@ from dataclasses import replace
 from infra.catalog.facts import InstanceFacts, ModelFacts
 from infra.sizing import kv_cache
 from infra.sizing.choice import Choice, Failure, Option, Search
-from infra.sizing.compatibility import Resolved
-from infra.sizing.fit import Fit
-from infra.sizing.machines import Machine, check_limits, check_machine
+from infra.sizing.engine import Family
+from infra.sizing.engine_notes import engine_notes, format_notes
+from infra.sizing.machines import check_limits, check_machine
 from infra.sizing.objective import Objective
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.refused import PlanRefusal
@@ -42,14 +42,14 @@ def alias_note(requested: str, model: ModelFacts) -> str | None:
 
 
 def warnings_for(
-    search: Search, choice: Choice, resolved: Resolved, load_seconds: int, checkpoint_bytes: int
+    search: Search, choice: Choice, software: Sequence[str], load_seconds: int, checkpoint_bytes: int
 ) -> tuple[str, ...]:
-    """Everything a person should know before paying for the plan."""
+    """Everything a person should know before paying for the plan; `software` are the notes on that."""
     request, best = search.request, choice.best
     layout = best.fit
     notes = [
         alias_note(request.model, layout.model),
-        *_quantization_notes(request, layout, best.machine),
+        *format_notes(request, layout, best.machine),
         _tight_note(request, best),
         *_load_notes(request, load_seconds),
     ]
@@ -57,28 +57,8 @@ def warnings_for(
     if instance is not None:
         notes += _instance_notes(request, instance, best, checkpoint_bytes)
     notes += _link_notes(request, best)
-    notes += [note for note in resolved.warnings if note not in resolved.gpu_warnings]
+    notes += [*engine_notes(choice), *software]
     return tuple(note for note in notes if note)
-
-
-def _quantization_notes(request: PlanRequest, layout: Fit, machine: Machine) -> list[str]:
-    model, name, gpu = layout.model, layout.quantization.name, layout.gpu
-    notes = []
-    if name == "fp16" and model.native_dtype == "bf16":
-        notes.append(f"the bf16 weights are converted to float16 on load{_for_want_of_bf16(request, layout)}")
-    elif name != model.native_dtype:
-        chosen = (
-            ""
-            if request.quantization
-            else f"{model.native_dtype} is ruled out on {machine.name}, so {name} was chosen; "
-        )
-        label = layout.quantization.label
-        notes.append(
-            f"{chosen}{model.label} is published in {model.native_dtype}: stage a checkpoint of it made in {label}"
-        )
-    if name == "fp8" and gpu.compute_capability is not None and gpu.compute_capability < (8, 9):
-        notes.append(f"{gpu.name} has no fp8 arithmetic: fp8 saves memory (Marlin kernels), not time")
-    return notes
 
 
 def _tight_note(request: PlanRequest, best: Option) -> str | None:
@@ -87,14 +67,10 @@ def _tight_note(request: PlanRequest, best: Option) -> str | None:
     each = -(-request.concurrency // layout.data_parallel)
     needed = kv_cache.needed_tokens(request.context_tokens, each, kv_cache.block_tokens(layout.model))
     spare = budget.kv_cache_bytes * (1 - needed / layout.kv_tokens)
-    if spare >= TIGHT_PART * budget.usable_bytes:
+    if best.machine.cores or spare >= TIGHT_PART * budget.usable_bytes:
         return None
     left = f"{to_gib(max(0, spare)):.2f} GiB to spare on each {layout.gpu.name}"
     return f"tight: {left}, less than the estimate may be off by; try it before you rely on it, or take a larger GPU"
-
-
-def _for_want_of_bf16(request: PlanRequest, layout: Fit) -> str:
-    return "" if request.quantization else f": {layout.gpu.name} has no bf16"
 
 
 def _load_notes(request: PlanRequest, load_seconds: int) -> list[str]:
@@ -107,7 +83,7 @@ def _instance_notes(request: PlanRequest, instance: InstanceFacts, best: Option,
     name, notes, used = instance.instance_type, [], best.arrangement.gpus_per_machine
     if instance.gpus > used:
         notes.append(f"{instance.gpus - used} of {instance.gpus} GPUs of {name} stay idle")
-    if instance.host_memory_bytes < PAGE_CACHE_FACTOR * checkpoint_bytes:
+    if not best.machine.cores and instance.host_memory_bytes < PAGE_CACHE_FACTOR * checkpoint_bytes:
         have = f"{to_gib(instance.host_memory_bytes):g} GiB of host memory"
         notes.append(f"{have} cannot cache {to_gib(checkpoint_bytes):.1f} GiB of weights: each start reads the volume")
     if instance.usd_per_hour is None:
@@ -200,19 +176,19 @@ def _other_machine(search: Search) -> list[str]:
     if request.gpu and request.gpus:
         more = search.again(gpus=None).choose()
         if isinstance(more, Choice):
-            return [f"use {more.best.fit.tensor_parallel} x {more.best.machine.gpu.name}"]
+            return [f"use {more.best.arrangement.gpus_per_machine} x {more.best.machine.gpu.name}"]
     any_type = search.again(gpu=None, gpus=None, instance_type=None, hosts=()).choose()
     if isinstance(any_type, Failure):
         return []
     machine, layout = any_type.best.machine, any_type.best.fit
-    if request.gpu or request.hosts:
+    if (request.gpu or request.hosts) and not machine.cores:
         return [f"use {any_type.best.arrangement.gpus} x {machine.gpu.name}, for {layout.quantization.name}"]
     return [f"use instance type {machine.name} ({layout.quantization.name} fits there)"]
 
 
 def _more_machines(miss: Miss, search: Search) -> list[str]:
     request = search.request
-    if miss.reason not in MEMORY or request.nodes >= FEW_NODES or request.hosts:
+    if miss.reason not in MEMORY or request.nodes >= FEW_NODES or request.hosts or request.engine is Family.LLAMA_CPP:
         return []
     several = search.again(nodes=FEW_NODES).choose()
     if isinstance(several, Failure):

@@ -8,7 +8,7 @@ from infra.catalog.facts import Architecture, ModelFacts
 from infra.sizing.request import PlanRequest
 from infra.sizing.step import Layout
 
-__all__ = ["Arrangement", "arrangements"]
+__all__ = ["Arrangement", "arrangements", "layer_splits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,14 @@ def arrangements(
     found = [_arrange(ranks, count, gpus, request) for count in stages for ranks in ordered]
     possible = sorted((one for one in found if one.machines <= request.nodes), key=lambda one: one.machines)
     return tuple(possible or found[:1])
+
+
+def layer_splits(gpus: int, request: PlanRequest, *, widest_first: bool) -> tuple[Arrangement, ...]:
+    """Every way llama.cpp lays a model over the GPUs of one machine: whole layers on each, as stages are."""
+    given = request.pipeline_parallel
+    counts = [given] if given else list(range(1, gpus + 1))
+    ordered = reversed(counts) if widest_first else counts
+    return tuple(Arrangement(1, stages, 1, -(-stages // gpus), -(-stages // gpus)) for stages in ordered)
 
 
 def _arrange(ranks: int, stages: int, gpus: int, request: PlanRequest) -> Arrangement:

@@ -10,7 +10,7 @@ from infra.sizing.engine import Engine, Family
 from infra.sizing.result import Budget
 from infra.units import BYTES_PER_MIB, gib, to_gib
 
-__all__ = ["default_context", "default_utilization", "divide"]
+__all__ = ["default_context", "default_utilization", "divide", "planned_utilization"]
 
 SGLANG_CONTEXT = gib(1.25)
 """CUDA context and NCCL before the weights: 0.86 to 1.25 GiB of 79.2 on H800 with 8 and 16 ranks (V4-Pro report)."""
@@ -26,6 +26,11 @@ LLAMA_CONTEXT = gib(0.5)
 LLAMA_BATCH = 512
 """Physical batch: its logits and hidden states are the compute buffer of the last card."""
 
+MASK_BYTES = 6
+"""For each token of the batch and of the context: the attention mask in 32 bit and its 16-bit copy (llama-graph.cpp,
+from knowledge). Counted for plans; the rows that were measured say nothing of it."""
+PLANNED_VLLM = 0.92
+"""vLLM's own default since 0.20 (vllm/config/cache.py); a plan writes it on the command line of older ones too."""
 OLLAMA_CONTEXTS = ((23, 4096), (47, 32_768), (math.inf, 262_144))
 """Default context by GPU memory (Ollama, docs/context-length.mdx): below 24 GiB, to 48 and above. A card of 24 GB
 shows 23.5."""
@@ -69,7 +74,7 @@ def divide(
         return _static_share(gpu, weights_bytes, utilization)
     if engine.family is Family.LMDEPLOY:
         return _share_of_the_rest(gpu, weights_bytes, utilization)
-    return _what_is_left(model, gpu, weights_bytes)
+    return _what_is_left(model, gpu, weights_bytes, context_tokens if engine.is_build_of_llama_cpp else 0)
 
 
 def default_utilization(engine: Engine, gpu: GpuFacts, ranks: int) -> float:
@@ -79,6 +84,13 @@ def default_utilization(engine: Engine, gpu: GpuFacts, ranks: int) -> float:
     if engine.family is Family.SGLANG:
         return _sglang_fraction(gpu, ranks)
     return LMDEPLOY_CACHE_SHARE if engine.family is Family.LMDEPLOY else 1.0
+
+
+def planned_utilization(asked: float | None, engine: Engine, gpu: GpuFacts, ranks: int) -> float:
+    """What a plan takes: as asked, else vLLM's newest default for each of its releases, and what SGLang would take."""
+    if asked is not None:
+        return asked
+    return PLANNED_VLLM if engine.family is Family.VLLM else default_utilization(engine, gpu, ranks)
 
 
 def default_context(engine: Engine, gpu: GpuFacts, model: ModelFacts) -> int | None:
@@ -113,8 +125,8 @@ def _share_of_the_rest(gpu: GpuFacts, weights_bytes: int, share: float) -> Budge
     return Budget(gpu.usable_bytes, weights_bytes, LMDEPLOY_CONTEXT, max(0, free - cache), 0, cache)
 
 
-def _what_is_left(model: ModelFacts, gpu: GpuFacts, weights_bytes: int) -> Budget:
+def _what_is_left(model: ModelFacts, gpu: GpuFacts, weights_bytes: int, context_tokens: int) -> Budget:
     """llama.cpp and Ollama: everything on the GPU or layers go to the host."""
-    compute = LLAMA_BATCH * (4 * model.vocabulary + 32 * model.hidden_size)
+    compute = LLAMA_BATCH * (4 * model.vocabulary + 32 * model.hidden_size + MASK_BYTES * context_tokens)
     left = gpu.usable_bytes - weights_bytes - LLAMA_CONTEXT - compute
     return Budget(gpu.usable_bytes, weights_bytes, LLAMA_CONTEXT, compute, 0, left)

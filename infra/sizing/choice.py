@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infra.catalog.facts import Catalog, GpuFacts, ModelFacts, QuantizationFacts
-from infra.sizing import performance, placement, storage, weights
-from infra.sizing.arrangement import Arrangement, arrangements
-from infra.sizing.engine import Engine
+from infra.catalog.facts import Attention, Catalog, GpuFacts, ModelFacts, QuantizationFacts
+from infra.sizing import budgets, performance, placement, storage, weights
+from infra.sizing.arrangement import Arrangement, arrangements, layer_splits
+from infra.sizing.engine import Engine, Family
 from infra.sizing.fit import Fit, Workload, fit
+from infra.sizing.formats import attempts
 from infra.sizing.hosts import Host
 from infra.sizing.machines import CONSTRAINTS, Machine, check_limits, check_machine, machine_named
 from infra.sizing.objective import Objective
@@ -23,7 +24,7 @@ from infra.sizing.result import Rejected
 from infra.sizing.software import SoftwareOnGpus
 from infra.sizing.speed import SpeedUnknown
 
-__all__ = ["Choice", "Failure", "Option", "Search", "attempts"]
+__all__ = ["Choice", "Failure", "Option", "Search"]
 
 SOFTWARE = (Reason.DRIVER, Reason.CUDA, Reason.PYTHON, Reason.TORCH)
 
@@ -96,7 +97,7 @@ class Search:
         """The best machine in the first quantisation that any of them serves."""
         first: Miss | None = None
         rejected: list[Rejected] = []
-        for quantization in attempts(self.model, self.request.quantization, self.catalog):
+        for quantization in attempts(self.model, self.request.quantization, self.catalog, self.request.engine):
             options, missed = self.options_in(quantization)
             rejected += [Rejected(machine.name, miss.reason, miss.message, name) for machine, name, miss in missed]
             if options:
@@ -113,7 +114,7 @@ class Search:
         options: list[Option] = []
         missed: list[Missed] = []
         ways: dict[tuple[str, int], tuple[Arrangement, ...]] = {}
-        named = machine_named(self.request, self.catalog)
+        named = machine_named(self.request, self.catalog, self.prepared.processors)
         for machine in (named,) if named else self.prepared.machines:
             stored = self.stored(quantization, machine.gpu)
             kind = (stored.name, machine.gpus)
@@ -131,12 +132,13 @@ class Search:
         swap = self.request.quantization is None and quantization.name == "bf16" and not gpu.supports_bf16
         return self.catalog.quantization("fp16") if swap else quantization
 
-    def rank(self, option: Option) -> tuple[float, float, int, int, int, str]:
-        """The lower the better. What has no price, or no estimate, comes last."""
+    def rank(self, option: Option) -> tuple[float, float, int, int, int, int, str]:
+        """The lower the better. What has no price, or no estimate, comes last; of processors then the smallest."""
         machine, price = option.machine, option.usd_per_hour
         gpus = machine.gpus * option.arrangement.machines if machine.instance else option.arrangement.gpus
         cost = math.inf if price is None else price
-        return (self._merit(option), cost, gpus, option.arrangement.machines, machine.gpus, machine.name)
+        size = machine.gpu.usable_bytes if machine.cores else 0
+        return (self._merit(option), cost, gpus, option.arrangement.machines, machine.gpus, size, machine.name)
 
     def _merit(self, option: Option) -> float:
         objective, request = self.request.objective, self.request
@@ -178,6 +180,8 @@ class Search:
     def _arrangements(
         self, quantization: QuantizationFacts, gpus: int, request: PlanRequest, widest_first: bool
     ) -> tuple[Arrangement, ...]:
+        if request.engine is Family.LLAMA_CPP:
+            return layer_splits(gpus, request, widest_first=widest_first)
         splits = self.prepared.splits(self.model, quantization, gpus)
         return arrangements(splits, gpus, request, widest_first=widest_first)
 
@@ -218,12 +222,14 @@ class Search:
     ) -> Fit | Miss:
         copies = arrangement.data_parallel
         each = -(-self.request.concurrency // copies)
+        ranks = arrangement.tensor_parallel * arrangement.pipeline_parallel
+        utilization = budgets.planned_utilization(self.request.utilization, engine, gpu, ranks)
         return fit(
             self.model,
             quantization,
             gpu,
             arrangement.tensor_parallel,
-            Workload(self.request.context_tokens, each, self.request.utilization, engine),
+            Workload(self.request.context_tokens, each, utilization, engine, _kv_dtype(self.model, engine)),
             pipeline_parallel=arrangement.pipeline_parallel,
             data_parallel=copies,
         )
@@ -246,8 +252,12 @@ class Search:
 
     def _check_host(self, quantization: QuantizationFacts, machine: Machine, arrangement: Arrangement) -> Miss | None:
         checkpoint = weights.checkpoint_bytes(self.model, quantization)
-        memory = machine.instance.host_memory_bytes if machine.instance else None
-        return storage.check_host(machine.name, checkpoint, arrangement.gpus_per_machine, memory)
+        memory = machine.instance.host_memory_bytes if machine.instance and not machine.cores else None
+        return storage.check_host(machine.name, checkpoint, self.processes(arrangement), memory)
+
+    def processes(self, arrangement: Arrangement) -> int:
+        """Of the engine on the fullest machine: one for each GPU, but one in all of llama.cpp."""
+        return 1 if self.request.engine is Family.LLAMA_CPP else arrangement.gpus_per_machine
 
     def _on_hosts(self, quantization: QuantizationFacts) -> tuple[list[Option], list[Missed]]:
         """Each host alone, and where several are allowed those of equal GPU and engine together."""
@@ -304,6 +314,12 @@ class Search:
         return miss
 
 
+def _kv_dtype(model: ModelFacts, engine: Engine) -> str:
+    """SGLang keeps V3.2's cache in 16 bit on Hopper and in fp8 on Blackwell; the larger one is planned with."""
+    is_sparse = model.attention is Attention.SPARSE_LATENT
+    return "bf16" if is_sparse and engine.family is Family.SGLANG else "auto"
+
+
 def _widest_copy(placed: Sequence[Placed]) -> int:
     """Hosts that the most scattered copy lies on."""
     copies = {one.copy for one in placed}
@@ -332,13 +348,3 @@ def _weight(missed: Missed) -> tuple[bool, bool, int]:
     """Of two machines the larger one; and what the hardware rules out before what its software or a limit does."""
     machine, _, miss = missed
     return (miss.reason not in CONSTRAINTS, miss.reason not in SOFTWARE, machine.memory_bytes)
-
-
-def attempts(model: ModelFacts, requested: str | None, catalog: Catalog) -> tuple[QuantizationFacts, ...]:
-    """The quantisation that was named; else the published one and then ever smaller ones."""
-    if requested is not None:
-        return (catalog.quantization(requested),)
-    native = catalog.quantization(model.native_dtype)
-    smaller = [q for q in catalog.quantizations if q.bytes_per_parameter < native.bytes_per_parameter]
-    usable = [q for q in smaller if q.name != "fp4_fp8"]
-    return (native, *sorted(usable, key=lambda q: q.quality_rank))

@@ -204,7 +204,7 @@ class Matrix:
             generation = self.facts.gpu_generation(gpu.compute_capability)
         card = max(generation.first_driver_branch, gpu.min_driver_branch or 0) if gpu and generation else 0
         oldest = max(cuda.min_driver_branch, card)
-        branch = self._branch(cuda, oldest, generation)
+        branch = self.suitable_branch(cuda, oldest, generation)
         python_range = release.python & wheel.python
         return Choice(
             engine=engine,
@@ -219,7 +219,7 @@ class Matrix:
             oldest_branch=oldest,
         )
 
-    def _branch(self, cuda: CudaRelease, oldest: int, generation: GpuGeneration | None) -> DriverBranch:
+    def suitable_branch(self, cuda: CudaRelease, oldest: int, generation: GpuGeneration | None) -> DriverBranch:
         """Suits CUDA and GPU, has not ended, is native, long-term, with a release we can name, and lives longest."""
         newest = (generation and generation.last_driver_branch) or math.inf
 

@@ -9,7 +9,7 @@ from functools import cache
 
 from infra.errors import ConfigurationError
 
-__all__ = ["FIRST_MEASURED", "Engine", "Family", "Generation"]
+__all__ = ["FIRST_MEASURED", "NEWEST_OF", "SERVING", "TITLES", "Engine", "Family", "Generation"]
 
 Version = tuple[int, int, int]
 
@@ -33,6 +33,8 @@ FIRST_UTILIZATION_092: Version = (0, 20, 0)
 """0.90 in 0.19 (llm-d-planner), 0.92 in vllm/config/cache.py of 0.25; the release between is not known."""
 FIRST_DOUBLE_IN_FLIGHT: Version = (0, 26, 0)
 """vLLM 47728, merged in July 2026: a sliding window keeps the tokens of two steps under asynchronous scheduling."""
+LLAMA_CPP_SLOT = 256
+"""llama.cpp pads the context of each slot to 256 tokens (llama-context.cpp, from knowledge)."""
 NEWEST: Version = (0, 33, 0)
 """vLLM on PyPI on 2026-11-24; what a text without a version counts as."""
 
@@ -53,6 +55,20 @@ class Family(StrEnum):
     LLAMA_CPP = "llama.cpp"
     OLLAMA = "ollama"
 
+
+SERVING = (Family.VLLM, Family.SGLANG, Family.LLAMA_CPP)
+"""Engines that a plan can be made for: the others are modelled to be compared with what they measured."""
+TITLES = {
+    Family.VLLM: "vLLM",
+    Family.SGLANG: "SGLang",
+    Family.LMDEPLOY: "lmdeploy",
+    Family.LLAMA_CPP: "llama.cpp",
+    Family.OLLAMA: "Ollama",
+}
+"""As each project writes its name."""
+NEWEST_OF = {Family.VLLM: NEWEST, Family.SGLANG: (0, 5, 23), Family.LLAMA_CPP: (11_063, 0, 0)}
+"""SGLang on PyPI on 2026-11-24. llama.cpp: the newest build that a search of public issues found on that day
+(xorbitsai/xllamacpp 188); it has no version but the number of its build, and later ones exist."""
 
 BUILDS = {
     Family.VLLM: ("AMD", "AWS", "Huawei", "Intel"),
@@ -77,20 +93,19 @@ class Engine:
 
     @classmethod
     @cache
-    def parse(cls, text: str) -> Engine:
-        """`0.33.0`, `v0.7` or `0.7.4dev`; a missing patch number is 0."""
+    def parse(cls, text: str, family: Family = Family.VLLM) -> Engine:
+        """`0.33.0`, `v0.7` or `0.7.4dev`; a missing patch number is 0. llama.cpp counts its builds: `b6000`."""
+        if family is Family.LLAMA_CPP:
+            build = re.fullmatch(r"b?([1-9]\d{2,5})", text, re.ASCII)
+            if not build:
+                raise _not_a_version(text, "a llama.cpp build such as b11063", "write b and the number of the build")
+            return cls((int(build[1]), 0, 0), family)
         found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", text)
         if not found:
-            raise ConfigurationError(
-                f"engineVersion: {text!r} is not a version",
-                code="SKS0207",
-                key="engineVersion",
-                value=text,
-                allowed="a vLLM release such as 0.33.0",
-                fix="write major.minor.patch",
-            )
+            newest = ".".join(map(str, NEWEST_OF[family]))
+            raise _not_a_version(text, f"a {TITLES[family]} release such as {newest}", "write major.minor.patch")
         major, minor, patch = found.groups(default="0")
-        return cls((int(major), int(minor), int(patch)))
+        return cls((int(major), int(minor), int(patch)), family)
 
     @classmethod
     def read(cls, family: Family, text: str, vendor: str = "NVIDIA", newest: Version = NEWEST) -> Engine:
@@ -141,8 +156,31 @@ class Engine:
         return 0.92 if self.version >= FIRST_UTILIZATION_092 else 0.90
 
     @property
+    def label(self) -> str:
+        """`vLLM 0.33.0`, `llama.cpp b11063`, for messages."""
+        return f"{TITLES[self.family]} {self}"
+
+    @property
+    def slot_tokens(self) -> int:
+        """What the cache of one request is rounded up to, beside the blocks of the model."""
+        return LLAMA_CPP_SLOT if self.family is Family.LLAMA_CPP else 1
+
+    @property
+    def is_build_of_llama_cpp(self) -> bool:
+        """A plan's engine; the llama.cpp of a log has no number of a build, and is retraced with fewer assumptions."""
+        return self.family is Family.LLAMA_CPP and self.version[0] > 0
+
+    def stage_layers(self, layers: int, stages: int) -> int:
+        """Of the longest stage. llama.cpp shares the output out as one more layer, and the first GPU may get none of it
+        (llama-model.cpp, from knowledge)."""
+        beside = 1 if stages > 1 and self.is_build_of_llama_cpp else 0
+        return -(-(layers + beside) // stages)
+
+    @property
     def min_compute_capability(self) -> tuple[int, int]:
-        """Oldest GPU the default wheel runs on."""
+        """Oldest GPU the default wheel runs on; SGLang says `only supports sm75 and above` (load_model_utils.py)."""
+        if self.family is Family.SGLANG:
+            return (7, 5)
         return (7, 5) if self.version >= FIRST_CUDA_13 and self.family is Family.VLLM else (7, 0)
 
     def runs_on(self, vendor: str) -> bool:
@@ -150,4 +188,11 @@ class Engine:
         return vendor == self.vendor and vendor in BUILDS[self.family]
 
     def __str__(self) -> str:
+        if self.is_build_of_llama_cpp:
+            return f"b{self.version[0]}"
         return ".".join(map(str, self.version))
+
+
+def _not_a_version(text: str, allowed: str, fix: str) -> ConfigurationError:
+    message = f"engineVersion: {text!r} is not a version"
+    return ConfigurationError(message, code="SKS0207", key="engineVersion", value=text, allowed=allowed, fix=fix)

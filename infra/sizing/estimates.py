@@ -44,10 +44,11 @@ def alternative_of(request: PlanRequest, option: Option) -> Alternative:
     """What a person compares the choice with. Its speed waits: most plans are made for their first machine."""
     return Alternative(
         instance_type=option.machine.name,
-        gpu=option.machine.gpu.name,
+        gpu=None if option.machine.cores else option.machine.gpu.name,
         tensor_parallel=option.fit.tensor_parallel,
         kv_tokens=option.fit.kv_tokens,
         usd_per_hour=option.usd_per_hour,
         nodes=option.arrangement.machines,
+        gpus=0 if option.machine.cores else option.arrangement.gpus_per_machine,
         estimate=partial(speed_of, request, option),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from infra.catalog.facts import Attention, ModelFacts
 from infra.sizing import kv_cache, storage
+from infra.sizing.engine import LLAMA_CPP_SLOT, Family
+from infra.sizing.explain_budget import explain_budget
 from infra.sizing.explain_speed import explain_price, explain_speed
 from infra.sizing.explain_start import explain_launch, explain_staging
 from infra.sizing.result import Plan
@@ -40,14 +42,16 @@ def _weights(plan: Plan) -> tuple[str, ...]:
 
 
 def _budget(plan: Plan) -> tuple[str, ...]:
-    budget = plan.budget
+    if plan.engine != Family.VLLM:
+        return explain_budget(plan)
+    budget, utilization = plan.budget, plan.utilization or 0.0
     usable, graphs = to_gib(budget.usable_bytes), to_gib(budget.cuda_graphs_bytes)
-    allowed = min(usable * plan.utilization, usable - graphs)
+    allowed = min(usable * utilization, usable - graphs)
     parts = [budget.weights_bytes, budget.non_torch_bytes, budget.activation_bytes]
     taken = " - ".join(f"{to_gib(part):.2f}" for part in parts)
     graphs_kept = f"{usable:.2f} - {graphs:.2f} for CUDA graphs"
     return (
-        f"allowed to the engine: smaller of {usable:.2f} x {plan.utilization:g} and {graphs_kept}: {allowed:.2f} GiB",
+        f"allowed to the engine: smaller of {usable:.2f} x {utilization:g} and {graphs_kept}: {allowed:.2f} GiB",
         f"cache: {allowed:.2f} - {taken} (weights, non-torch, activations) = {to_gib(budget.kv_cache_bytes):.2f} GiB",
     )
 
@@ -55,8 +59,11 @@ def _budget(plan: Plan) -> tuple[str, ...]:
 def _cache(plan: Plan) -> tuple[str, ...]:
     block = kv_cache.block_tokens(plan.model)
     each = -(-plan.concurrency // plan.data_parallel)
-    needed = kv_cache.needed_tokens(plan.context_tokens, each, block)
-    formula = _token_formula(plan.model, plan.tensor_parallel, -(-plan.model.layers // plan.pipeline_parallel))
+    slot = max(block, LLAMA_CPP_SLOT) if plan.engine == Family.LLAMA_CPP else block
+    needed = kv_cache.needed_tokens(plan.context_tokens, each, slot)
+    beside = 1 if plan.engine == Family.LLAMA_CPP and plan.pipeline_parallel > 1 else 0
+    layers = -(-(plan.model.layers + beside) // plan.pipeline_parallel)
+    formula = _token_formula(plan.model, plan.tensor_parallel, layers)
     quotient = f"{plan.budget.kv_cache_bytes:,} / {plan.kv_bytes_per_token:,}"
     asked = f"{each} x {plan.context_tokens:,} need {needed:,}"
     return (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from infra.catalog.facts import Attention, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing import budgets, kernels, kv_cache, layout, weights
 from infra.sizing.compressed_cache import BLOCK_TOKENS, CompressedCache, compressed_cache
+from infra.sizing.cpu import is_cpu
 from infra.sizing.engine import Engine, Family
 from infra.sizing.memory import batch_defaults
 from infra.sizing.refusal import Miss, Reason
@@ -96,6 +97,7 @@ def fit(
     miss = (
         (None if workload.reproduce else kernels.check_engine(model, workload.engine))
         or kernels.check_quantization(model, quantization)
+        or (None if workload.reproduce else kernels.check_format(model, quantization, workload.engine))
         or kernels.check_gpu(model, quantization, gpu, workload.engine)
         or layout.check_tensor_parallel(model, quantization, tensor_parallel)
         or layout.check_pipeline_parallel(model, pipeline_parallel)
@@ -149,7 +151,8 @@ def _fit_memory(case: _Case, budget: Budget) -> Fit | Miss:
     if budget.kv_cache_bytes < token_bytes * block:
         return _no_room_for_weights(case, budget)
     tokens = kv_cache.capacity_tokens(budget.kv_cache_bytes, token_bytes, block)
-    needed = kv_cache.needed_tokens(workload.context_tokens, workload.concurrency, block)
+    slot = block if workload.reproduce else max(block, workload.engine.slot_tokens)
+    needed = kv_cache.needed_tokens(workload.context_tokens, workload.concurrency, slot)
     if tokens < needed:
         return _no_room_for_cache(case, tokens, needed)
     longest = case.budget(case.model.max_positions)
@@ -214,10 +217,12 @@ def _fit_of(case: _Case, budget: Budget, token_bytes: int, tokens: int, max_cont
 def _no_room_for_weights(case: _Case, budget: Budget) -> Miss:
     overhead = budget.non_torch_bytes + budget.activation_bytes
     allowed = budget.weights_bytes + overhead + budget.kv_cache_bytes
+    has_setting = case.workload.engine.family is not Family.LLAMA_CPP
+    utilization = f" at utilization {case.workload.utilization:g}" if has_setting else ""
+    each = "" if is_cpu(case.gpu) else " on each GPU"
     message = (
-        f"{case.model.label} in {case.quantization.name} takes {to_gib(budget.weights_bytes):.2f} GiB on each GPU and "
-        f"the engine {to_gib(overhead):.2f} GiB; {case.where} leaves {to_gib(allowed):.2f} GiB at utilization "
-        f"{case.workload.utilization:g}"
+        f"{case.model.label} in {case.quantization.name} takes {to_gib(budget.weights_bytes):.2f} GiB{each} and "
+        f"the engine {to_gib(overhead):.2f} GiB; {case.where} leaves {to_gib(allowed):.2f} GiB{utilization}"
     )
     return Miss(Reason.WEIGHTS, message, "model", case.model.label)
 

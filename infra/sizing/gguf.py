@@ -6,7 +6,7 @@ import re
 
 from infra.catalog.facts import Architecture, ModelFacts, QuantizationFacts
 
-__all__ = ["bits_per_weight", "quantization"]
+__all__ = ["bits_of_kind", "bits_per_weight", "kinds", "quantization"]
 
 DENSE_BITS = {
     "IQ1_S": 2.01, "IQ1_M": 2.15, "IQ2_XXS": 2.39, "IQ2_XS": 2.59, "IQ2_S": 2.74, "IQ2_M": 2.94, "IQ3_XXS": 3.26,
@@ -45,19 +45,27 @@ def bits_per_weight(model: ModelFacts, text: str) -> float | None:
     """Bits a parameter takes in the kind that `text` names (`gguf UD-IQ1_S`, `3.5 bpw class`), if it names one."""
     upper = text.upper()
     found = KIND.search(upper)
-    bits = _bits_of(model, found[1]) if found else None
+    bits = bits_of_kind(model, found[1]) if found else None
     if bits is not None:
         return bits
     named = CLASS.search(upper)
     if not named:
         return None
     kind = UNSLOTH_CLASSES.get(float(named[1])) if model.architecture is Architecture.MOE else None
-    return _bits_of(model, kind) if kind else float(named[1])
+    return bits_of_kind(model, kind) if kind else float(named[1])
 
 
-def _bits_of(model: ModelFacts, kind: str) -> float | None:
+def kinds() -> tuple[str, ...]:
+    """Every kind by the name a person writes, `q4_k_m`; the 16-bit ones are formats of other engines too."""
+    known = dict.fromkeys((*DENSE_BITS, *MOE_BITS))
+    return tuple(kind.casefold() for kind in known if kind not in ("F16", "BF16"))
+
+
+def bits_of_kind(model: ModelFacts, kind: str) -> float | None:
+    """Bits a parameter of exactly that kind, in any case; None for no kind."""
     tables = (MOE_BITS, DENSE_BITS) if model.architecture is Architecture.MOE else (DENSE_BITS, MOE_BITS)
-    return next((table[kind] for table in tables if kind in table), None)
+    upper = "F32" if kind.upper() == "FP32" else kind.upper()
+    return next((table[upper] for table in tables if upper in table), None)
 
 
 def quantization(bits: float, kind: str = "gguf") -> QuantizationFacts:

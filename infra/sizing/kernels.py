@@ -6,15 +6,16 @@ Memory is another question: V3.2 had room on 8x RTX PRO 6000 and failed for want
 from __future__ import annotations
 
 from infra.catalog.facts import Architecture, Attention, GpuFacts, ModelFacts, QuantizationFacts
-from infra.sizing.engine import FIRST_MEASURED, Engine, Family
+from infra.sizing.cpu import is_cpu
+from infra.sizing.engine import FIRST_MEASURED, TITLES, Engine, Family
 from infra.sizing.refusal import Miss, Reason
 
-__all__ = ["check_cache", "check_engine", "check_gpu", "check_quantization"]
+__all__ = ["check_cache", "check_engine", "check_format", "check_gpu", "check_quantization"]
 
 DENSE_ONLY = frozenset({"nf4"})
 """bitsandbytes quantises linear layers, not fused experts (vLLM's table of supported quantisations)."""
-ANY_MODEL = frozenset({"gguf"})
-"""Community files exist of every model, V4 too."""
+GGUF = "gguf"
+"""Method of the kinds of llama.cpp. Community files of them exist of every model, V4 too."""
 
 NATIVE_FP8 = (8, 9)
 """Ada and Hopper multiply fp8; below it a blocked fp8 checkpoint is run as a bf16 copy (GPUStack's guide for R1)."""
@@ -26,11 +27,54 @@ SPARSE_ATTENTION_MAJORS = (9, 10)
 
 def check_engine(model: ModelFacts, engine: Engine) -> Miss | None:
     """The first release that serves the model, and the first whose use of memory is known here."""
+    if engine.family is not Family.VLLM:
+        return _check_other_engine(model, engine)
     floor = max(Engine.parse(model.min_engine_version), Engine(FIRST_MEASURED))
     if engine >= floor:
         return None
     message, allowed = f"vLLM {engine} is too old to serve or to size {model.label}", f"{floor} or later"
     return Miss(Reason.ENGINE_VERSION, message, "engineVersion", str(engine), allowed, f"use vLLM {allowed}")
+
+
+SGLANG_FLOORS = {Attention.GROUPED: (0, 4, 1), Attention.LATENT: (0, 4, 1), Attention.SPARSE_LATENT: (0, 5, 3)}
+"""0.4.1 was the first with V3, and kept its settings of memory until today; 0.5.3 the first with V3.2 (release notes,
+from knowledge)."""
+LLAMA_CPP_FLOORS = {Attention.GROUPED: (4000, 0, 0), Attention.LATENT: (8041, 0, 0)}
+"""b4000 (November 2024) has all flags of a plan. Before PR 19067 (January 2026) the latent cache was almost twice as
+large; b8041, of February 2026, is the first build known to be later."""
+
+
+def _check_other_engine(model: ModelFacts, engine: Engine) -> Miss | None:
+    floors = SGLANG_FLOORS if engine.family is Family.SGLANG else LLAMA_CPP_FLOORS
+    floor = floors.get(model.attention)
+    if floor is None:
+        message = f"the memory that {TITLES[engine.family]} takes for the cache of {model.label} is not known here"
+        fix = "use --engine vllm, or a model of the R1, V3, V2 or distill families"
+        return Miss(Reason.UNSUPPORTED_CACHE, message, "engine", str(engine.family), "vllm", fix)
+    oldest = Engine(floor, engine.family)
+    if engine.version >= floor:
+        return None
+    message = f"{engine.label} is too old to serve or to size {model.label}"
+    allowed = f"{oldest} or later"
+    return Miss(Reason.ENGINE_VERSION, message, "engineVersion", str(engine), allowed, f"use {oldest.label} or later")
+
+
+def check_format(model: ModelFacts, quantization: QuantizationFacts, engine: Engine) -> Miss | None:
+    """llama.cpp loads GGUF and nothing else; SGLang reads it for models whose tensors it can name."""
+    is_gguf, name = quantization.engine_method == GGUF, quantization.name
+    if engine.family is Family.LLAMA_CPP and not (is_gguf or quantization.whole):
+        message, allowed = (
+            f"llama.cpp loads GGUF files, and {name} is not a kind of them",
+            "q8_0, q6_k, q5_k_m or q4_k_m",
+        )
+        return Miss(Reason.DTYPE, message, "quantization", name, allowed, f"set quantization to {allowed}")
+    plain = model.architecture is Architecture.DENSE and model.attention is Attention.GROUPED
+    if engine.family is Family.SGLANG and is_gguf and not plain:
+        message = (
+            f"whether SGLang reads a GGUF file of {model.label} is not known: it names the tensors of dense models"
+        )
+        return Miss(Reason.KERNEL, message, "quantization", name, "fp8, awq or gptq", "use --engine llama.cpp")
+    return None
 
 
 def check_cache(model: ModelFacts, *, estimate: bool = False) -> Miss | None:
@@ -52,7 +96,7 @@ def check_quantization(model: ModelFacts, quantization: QuantizationFacts) -> Mi
     if quantization.name in DENSE_ONLY and model.architecture is Architecture.MOE:
         message = f"{model.label}: {quantization.name} has no kernel for a mixture of experts"
         return Miss(Reason.KERNEL, message, "quantization", quantization.name, "awq or gptq")
-    if quantization.name in ANY_MODEL:
+    if quantization.engine_method == GGUF:
         return None
     if (quantization.name == mixed) == (model.native_dtype == mixed):
         return None
@@ -63,13 +107,15 @@ def check_quantization(model: ModelFacts, quantization: QuantizationFacts) -> Mi
 def check_gpu(model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine) -> Miss | None:
     """CUDA at all, the engine's wheel, then the kernels of the quantisation and of the attention."""
     have = gpu.compute_capability
+    if is_cpu(gpu) and engine.family is Family.LLAMA_CPP:
+        return None
     if have is None and engine.runs_on(gpu.vendor):
         return None
     if have is None:
         message = f"{gpu.name} ({gpu.vendor}) has no CUDA; the engine would need another build and other kernels"
         return Miss(Reason.KERNEL, message, "gpu", gpu.name, "an NVIDIA GPU")
     if have < engine.min_compute_capability:
-        return _too_old(gpu, f"vLLM {engine}", engine.min_compute_capability)
+        return _too_old(gpu, engine.label, engine.min_compute_capability)
     return _check_quantization_kernel(model, quantization, gpu, have, engine) or _check_attention_kernel(
         model, gpu, have
     )

@@ -39,7 +39,7 @@ def bytes_per_token(
     Grouped heads are split over the ranks, and repeated once there are more ranks than heads. The latent vector is the
     same on every rank: dividing it would be an error of 8 on 8 GPUs. Compressed caches (V4) are not linear in tokens.
     """
-    layers, element = -(-model.layers // pipeline_parallel), element_bytes(kv_dtype)
+    layers, element = engine.stage_layers(model.layers, pipeline_parallel), element_bytes(kv_dtype)
     if model.attention is Attention.COMPRESSED:
         raise ValueError(f"{model.label}: the cache is not a number of bytes per token")
     if model.attention is Attention.GROUPED:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from infra.catalog.facts import Catalog, GpuFacts, InstanceFacts
+from infra.catalog.facts import Catalog, CpuInstanceFacts, GpuFacts, InstanceFacts
+from infra.catalog.load import cpu_instances
+from infra.errors import ConfigurationError
+from infra.sizing import cpu
+from infra.sizing.engine import TITLES, Family
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.request import PlanRequest
 
-__all__ = ["CONSTRAINTS", "Machine", "check_limits", "check_machine", "machine_named", "machine_of"]
+__all__ = [
+    "CONSTRAINTS",
+    "Machine",
+    "check_limits",
+    "check_machine",
+    "machine_named",
+    "machine_of",
+    "machine_without_gpu",
+]
 
 MAX_OWNED_GPUS = 8
 
@@ -18,12 +31,14 @@ CONSTRAINTS = (Reason.PRICE, Reason.FAMILY, Reason.QUOTA, Reason.TTFT)
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Equal GPUs in one box: an EC2 type, or a node one owns."""
+    """Equal GPUs in one box: an EC2 type, or a node one owns. A type without GPU has its processor in their place."""
 
     name: str
     gpu: GpuFacts
     gpus: int
     instance: InstanceFacts | None
+    cores: int = 0
+    """Physical ones of a type without GPU."""
 
     @property
     def usd_per_hour(self) -> float | None:
@@ -41,10 +56,23 @@ def machine_of(instance: InstanceFacts, catalog: Catalog) -> Machine:
     return Machine(instance.instance_type, catalog.gpu(instance.gpu), instance.gpus, instance)
 
 
-def machine_named(request: PlanRequest, catalog: Catalog) -> Machine | None:
-    """The machine the request fixes; None where it is to be chosen."""
+def machine_without_gpu(processor: CpuInstanceFacts) -> Machine:
+    """An EC2 type without accelerator, for llama.cpp."""
+    instance, gpu = cpu.as_instance(processor), cpu.as_accelerator(processor)
+    return Machine(processor.instance_type, gpu, 1, instance, processor.cores)
+
+
+def machine_named(
+    request: PlanRequest, catalog: Catalog, processors: Sequence[CpuInstanceFacts] = ()
+) -> Machine | None:
+    """The machine the request fixes; None where it is to be chosen. `processors` may be named too."""
     if request.instance_type:
-        return machine_of(catalog.instance(request.instance_type), catalog)
+        name = request.instance_type.casefold()
+        without = next((one for one in processors if one.instance_type == name), None)
+        if without:
+            return machine_without_gpu(without)
+        _refuse_processor(name, request, catalog)
+        return machine_of(catalog.instance(name), catalog)
     if request.gpu:
         gpu = catalog.gpu(request.gpu)
         count = request.gpus or MAX_OWNED_GPUS
@@ -52,16 +80,32 @@ def machine_named(request: PlanRequest, catalog: Catalog) -> Machine | None:
     return None
 
 
+def _refuse_processor(name: str, request: PlanRequest, catalog: Catalog) -> None:
+    if any(one.instance_type == name for one in catalog.instances) or all(
+        one.instance_type != name for one in cpu_instances()
+    ):
+        return
+    raise ConfigurationError(
+        f"instanceType: {name} has no GPU, which {TITLES[request.engine]} needs",
+        code="SKS0203",
+        key="instanceType",
+        value=name,
+        allowed="a type with accelerators: `seekstack instances` lists them",
+        fix="add --engine llama.cpp to serve a small quantised model there, or name a type with GPUs",
+    )
+
+
 def check_machine(machine: Machine, request: PlanRequest) -> Miss | None:
-    """Processor, whole GPUs, region and family."""
+    """Processor, whole GPUs, region and family. llama.cpp has images for x86_64 and arm64, with and without CUDA
+    (its docs/docker.md)."""
     instance = machine.instance
     if instance is None:
         return None
     name = instance.instance_type
-    if instance.cpu_architecture != "x86_64":
+    if instance.cpu_architecture != "x86_64" and request.engine is not Family.LLAMA_CPP:
         message = f"{name} is {instance.cpu_architecture}; the engine image is built for x86_64"
         return Miss(Reason.CPU_ARCHITECTURE, message, "instanceType", name, "an x86_64 type")
-    if instance.gpus == 0:
+    if instance.gpus == 0 and not machine.cores:
         message = f"{name} holds {instance.partition:g} of an {instance.gpu}; the engine needs whole GPUs"
         return Miss(Reason.FRACTIONAL_GPU, message, "instanceType", name, "a type with whole GPUs")
     if request.region == instance.price_region and not instance.offered_in:

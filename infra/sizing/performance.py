@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.sizing import kv_cache
 from infra.sizing.arrangement import Arrangement
-from infra.sizing.engine import Engine
+from infra.sizing.engine import Engine, Family
 from infra.sizing.fit import Fit
 from infra.sizing.memory import default_sequences
 from infra.sizing.request import PlanRequest
@@ -55,7 +55,10 @@ def step_with(users: int, layout: Fit, arrangement: Arrangement, request: PlanRe
 
 
 def most_users(layout: Fit, arrangement: Arrangement, request: PlanRequest, engine: Engine) -> int:
-    """Requests of full length the caches of all copies hold, and the engine schedules (`--max-num-seqs`)."""
+    """Requests of full length the caches of all copies hold, and the engine schedules (`--max-num-seqs`). llama.cpp has
+    the slots it was started with."""
+    if engine.family is Family.LLAMA_CPP:
+        return request.concurrency
     block = kv_cache.block_tokens(layout.model)
     held = layout.kv_tokens // kv_cache.needed_tokens(request.context_tokens, 1, block)
     each = min(held, int(default_sequences(layout.gpu, engine)))

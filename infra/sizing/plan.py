@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
-from infra.catalog.facts import Catalog
-from infra.sizing import speed, staging, storage, weights
+from infra.catalog.facts import Catalog, CpuInstanceFacts
+from infra.catalog.load import cpu_instances
+from infra.sizing import budgets, images, kv_cache, speed, staging, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
 from infra.sizing.choice import Choice, Failure, Option, Search
-from infra.sizing.compatibility import Conflict, Resolved
+from infra.sizing.compatibility import Conflict
+from infra.sizing.engine import Family
 from infra.sizing.estimates import alternative_of, price_of, speed_of
+from infra.sizing.machines import machine_named
 from infra.sizing.nodes import launch_on
 from infra.sizing.prepared import prepare
+from infra.sizing.refusal import Miss
 from infra.sizing.request import PlanRequest
 from infra.sizing.request_check import check_request
 from infra.sizing.result import Alternative, Budget, HostShare, Plan, Rejected, Software, Volume
@@ -20,32 +24,40 @@ from infra.sizing.software import SoftwareOnGpus, misses_of
 __all__ = ["Alternative", "Budget", "Plan", "PlanRequest", "Rejected", "Volume", "plan"]
 
 
-def plan(request: PlanRequest, catalog: Catalog, facts: CompatibilityFacts | None = None) -> Plan:
+def plan(
+    request: PlanRequest,
+    catalog: Catalog,
+    facts: CompatibilityFacts | None = None,
+    processors: tuple[CpuInstanceFacts, ...] | None = None,
+) -> Plan:
     """The best hardware that serves `request`, or a `Refusal` naming each cause and what would fit.
 
-    `facts` is the matrix of engine, torch, CUDA and driver releases; None takes the one shipped beside the catalogue.
+    `facts` is the matrix of engine, torch, CUDA and driver releases, `processors` are the EC2 types without accelerator
+    that llama.cpp may run on; None takes those shipped beside the catalogue.
     """
-    model = check_request(request, catalog)
-    prepared = prepare(catalog, facts or load_compatibility())
+    usable = (cpu_instances() if processors is None else processors) if request.engine is Family.LLAMA_CPP else ()
+    model = check_request(request, catalog, usable)
+    prepared = prepare(catalog, facts or load_compatibility(), usable)
     software = SoftwareOnGpus(model, request, prepared)
     search = Search(model, request, software, prepared.fits_of(model, request))
     conflict = _conflict(search)
     outcome = search.choose()
     if conflict or isinstance(outcome, Failure):
-        raise refuse(search, outcome, misses_of(conflict) if conflict else ())
+        raise refuse(search, outcome, conflict)
     return _plan(search, outcome)
 
 
-def _conflict(search: Search) -> Conflict | None:
+def _conflict(search: Search) -> tuple[Miss, ...]:
     """What was given of the software and cannot be together, on the GPU where that is given too."""
-    request = search.request
+    request, prepared = search.request, search.prepared
     if not request.names_software:
-        return None
-    gpu = search.catalog.gpu(request.gpu) if request.gpu else None
-    if request.instance_type:
-        gpu = search.catalog.gpu(search.catalog.instance(request.instance_type).gpu)
+        return ()
+    named = machine_named(request, search.catalog, prepared.processors)
+    gpu = named.gpu if named else None
+    if request.engine is not Family.VLLM:
+        return images.check_software(request, gpu, None, prepared.facts, search.catalog)
     answer = search.software.resolve(gpu if gpu and gpu.compute_capability else None)
-    return answer if isinstance(answer, Conflict) else None
+    return misses_of(answer) if isinstance(answer, Conflict) else ()
 
 
 def _plan(search: Search, choice: Choice) -> Plan:
@@ -55,18 +67,18 @@ def _plan(search: Search, choice: Choice) -> Plan:
     ebs = instance.ebs_baseline_mib_per_second if instance else None
     store = storage.volume(checkpoint, request.load_target_seconds, ebs)
     load = storage.load_seconds(checkpoint, store, ebs)
-    host = storage.host_need(checkpoint, arrangement.gpus_per_machine)
-    resolved = _resolved(search, best)
+    host = _host_need(search, best, checkpoint)
+    software, notes = _software(search, best)
     found = speed_of(request, best)
-    arguments = engine_arguments(layout, request)
+    arguments = engine_arguments(best, request)
     launch = launch_on(best, arguments)
     return Plan(
         model=layout.model,
         requested_model=request.model,
         quantization=layout.quantization.name,
-        dtype=dtype_of(layout),
+        dtype="auto" if request.engine is Family.LLAMA_CPP else dtype_of(layout),
         gpu=layout.gpu,
-        gpus=arrangement.gpus_per_machine,
+        gpus=0 if best.machine.cores else arrangement.gpus_per_machine,
         tensor_parallel=arrangement.tensor_parallel,
         pipeline_parallel=arrangement.pipeline_parallel,
         data_parallel=arrangement.data_parallel,
@@ -79,7 +91,7 @@ def _plan(search: Search, choice: Choice) -> Plan:
         max_context=layout.max_context,
         context_tokens=request.context_tokens,
         concurrency=request.concurrency,
-        utilization=request.utilization,
+        utilization=_utilization(request, best),
         volume=store,
         load_seconds=load,
         load=speed.estimate_load(checkpoint, store, ebs),
@@ -93,11 +105,11 @@ def _plan(search: Search, choice: Choice) -> Plan:
         price=price_of(best, found),
         speed=found,
         objective=str(request.objective),
-        engine="vllm",
+        engine=str(request.engine),
         engine_version=str(best.engine),
-        software=_software(request, resolved),
+        software=software,
         engine_arguments=arguments,
-        warnings=(*warnings_for(search, choice, resolved, load, checkpoint), *(launch.notes if launch else ())),
+        warnings=(*warnings_for(search, choice, notes, load, checkpoint), *(launch.notes if launch else ())),
         alternatives=_alternatives(search, choice),
         rejected=choice.rejected,
         placement=tuple(HostShare(one.host, one.copy, one.stage, one.gpus) for one in best.placed),
@@ -117,20 +129,41 @@ def _staging(search: Search, best: Option, checkpoint: int, store: Volume) -> st
     return staging.stage(checkpoint, write, staging.network_of_host(min(links, default=None)))
 
 
-def _resolved(search: Search, best: Option) -> Resolved:
-    """The software around the engine of the choice; `fit` has let nothing pass that the matrix refuses."""
-    drivers = {host.driver for host in search.request.hosts for one in best.placed if host.name == one.host}
-    answer = search.software.resolve(best.fit.gpu, min(filter(None, drivers), default=None))
-    if isinstance(answer, Conflict):
-        raise refuse(search, Failure(misses_of(answer)[0], ()), misses_of(answer))
-    return answer
+def _host_need(search: Search, best: Option, checkpoint: int) -> storage.HostNeed:
+    """Beside the GPUs; of a machine without any it is all that the engine takes."""
+    if not best.machine.cores:
+        return storage.host_need(checkpoint, search.processes(best.arrangement))
+    budget, request = best.fit.budget, search.request
+    slots = kv_cache.needed_tokens(request.context_tokens, request.concurrency, best.engine.slot_tokens)
+    taken = budget.weights_bytes + budget.non_torch_bytes + budget.activation_bytes
+    return storage.processor_need(taken + slots * best.fit.kv_bytes_per_token, best.machine.cores)
 
 
-def _software(request: PlanRequest, resolved: Resolved) -> Software:
+def _utilization(request: PlanRequest, best: Option) -> float | None:
+    """The engine's setting of that sort; None where it has none."""
+    if request.engine is Family.LLAMA_CPP:
+        return None
+    ranks = best.arrangement.tensor_parallel * best.arrangement.pipeline_parallel
+    return budgets.planned_utilization(request.utilization, best.engine, best.fit.gpu, ranks)
+
+
+def _software(search: Search, best: Option) -> tuple[Software, tuple[str, ...]]:
+    """What is around the engine of the choice, with what to know of it; `fit` has let nothing pass that the matrix
+    refuses."""
+    request, prepared, gpu = search.request, search.prepared, best.fit.gpu
+    drivers = {host.driver for host in request.hosts for one in best.placed if host.name == one.host}
+    driver = min(filter(None, drivers), default=None)
+    if request.engine is not Family.VLLM:
+        case = (request, gpu, driver, prepared.facts, search.catalog)
+        return images.software_of(*case), images.warnings_of(*case)
+    resolved = search.software.resolve(gpu, driver)
+    if isinstance(resolved, Conflict):
+        raise refuse(search, Failure(misses_of(resolved)[0], ()), misses_of(resolved))
+    notes = tuple(note for note in resolved.warnings if note not in resolved.gpu_warnings)
     engine, *follows = resolved.explanations
     if not request.names_software:
         engine = f"vLLM {resolved.engine_version}: the newest that this release of seekstack knows"
-    return Software(
+    software = Software(
         torch=resolved.torch,
         cuda=resolved.cuda,
         python=resolved.python,
@@ -140,6 +173,7 @@ def _software(request: PlanRequest, resolved: Resolved) -> Software:
         driver_branch_end_of_life=resolved.driver_branch_end_of_life,
         arithmetic=(engine, *follows),
     )
+    return software, notes
 
 
 def _alternatives(search: Search, choice: Choice) -> tuple[Alternative, ...]:

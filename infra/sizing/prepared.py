@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from infra.catalog.compatibility import CompatibilityFacts
-from infra.catalog.facts import Catalog, GpuFacts, ModelFacts, QuantizationFacts
+from infra.catalog.facts import Catalog, CpuInstanceFacts, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing import layout
 from infra.sizing.compatibility import Conflict, Resolved, Stack, resolve
 from infra.sizing.engine import Engine, Version
 from infra.sizing.fit import Fit, Workload, fit
-from infra.sizing.machines import Machine, machine_of
+from infra.sizing.machines import Machine, machine_of, machine_without_gpu
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.request import PlanRequest
 
@@ -37,14 +37,16 @@ class Prepared:
     catalog: Catalog
     facts: CompatibilityFacts
     machines: tuple[Machine, ...]
-    kernels: dict[tuple[str, str, str, Version], Miss | None] = field(default_factory=dict)
+    processors: tuple[CpuInstanceFacts, ...] = ()
+    """EC2 types without accelerator that are machines too; only llama.cpp runs on them."""
+    kernels: dict[tuple[str, str, str, Engine], Miss | None] = field(default_factory=dict)
     splits_of: dict[tuple[str, str, int], tuple[int, ...]] = field(default_factory=dict)
     software: dict[tuple[str | None, ...], Resolved | Conflict] = field(default_factory=dict)
-    fits: dict[tuple[str, int, int, float], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
+    fits: dict[tuple[str, str, int, int, float | None], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
 
     def fits_of(self, model: ModelFacts, request: PlanRequest) -> dict[FitKey, Fit | Miss]:
         """Layouts sized for one model and workload; only the last few workloads are kept."""
-        key = (model.id, request.context_tokens, request.concurrency, request.utilization)
+        key = (model.id, str(request.engine), request.context_tokens, request.concurrency, request.utilization)
         if key not in self.fits:
             while len(self.fits) >= KEPT:
                 del self.fits[next(iter(self.fits))]
@@ -55,7 +57,7 @@ class Prepared:
         self, model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine
     ) -> Miss | None:
         """What rules the combination out whatever its memory."""
-        key = (model.id, quantization.name, gpu.name, engine.version)
+        key = (model.id, quantization.name, gpu.name, engine)
         if key not in self.kernels:
             outcome = fit(model, quantization, gpu, 1, Workload(LEAST, 1, 0.92, engine))
             lacks = isinstance(outcome, Miss) and outcome.reason in WITHOUT_MEMORY
@@ -81,11 +83,12 @@ class Prepared:
 _kept: list[Prepared] = []
 
 
-def prepare(catalog: Catalog, facts: CompatibilityFacts) -> Prepared:
+def prepare(catalog: Catalog, facts: CompatibilityFacts, processors: tuple[CpuInstanceFacts, ...] = ()) -> Prepared:
     """The answers that belong to exactly these objects; the last few catalogues are kept."""
     for known in _kept:
-        if known.catalog is catalog and known.facts is facts:
+        if known.catalog is catalog and known.facts is facts and known.processors is processors:
             return known
-    machines = tuple(machine_of(instance, catalog) for instance in catalog.instances)
-    _kept[:] = [Prepared(catalog, facts, machines), *_kept[: KEPT - 1]]
+    accelerated = (machine_of(instance, catalog) for instance in catalog.instances)
+    machines = (*accelerated, *(machine_without_gpu(one) for one in processors))
+    _kept[:] = [Prepared(catalog, facts, machines, processors), *_kept[: KEPT - 1]]
     return _kept[0]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.errors import ConfigurationError, raise_all
+from infra.sizing.engine import SERVING, Family
 from infra.sizing.hosts import Host
 from infra.sizing.objective import Objective
 
@@ -39,8 +40,8 @@ class PlanRequest:
     pipeline_parallel: int | None = None
     """None makes one stage of each machine."""
     data_parallel: int = 1
-    utilization: float = 0.92
-    """vLLM's `--gpu-memory-utilization`; 0.92 is its own default (vllm/config/cache.py)."""
+    utilization: float | None = None
+    """vLLM's `--gpu-memory-utilization`, SGLang's `--mem-fraction-static`; None takes the engine's own default."""
     load_target_seconds: int = 300
     """How long reading the weights from the volume may take."""
     region: str | None = None
@@ -54,8 +55,9 @@ class PlanRequest:
     """vCPUs the account may run at once: what AWS counts the quota of an instance family in."""
     max_ttft_seconds: float | None = None
     """Longest expected time to the first token of a prompt of `context_tokens`."""
+    engine: Family = Family.VLLM
     engine_version: str | None = None
-    """None takes `DEFAULT_ENGINE_VERSION`, or the newest that goes with the three below where one is given."""
+    """None takes the newest known (`DEFAULT_ENGINE_VERSION`), or the newest that goes with the three below."""
     driver: str | None = None
     cuda: str | None = None
     python: str | None = None
@@ -95,8 +97,27 @@ class PlanRequest:
                 yield _wrong(key, value, f"{low} to {high}")
         if self.objective not in list(Objective):
             yield _wrong("objective", self.objective, ", ".join(Objective))
+        if self.engine not in SERVING:
+            yield _wrong("engine", str(self.engine), ", ".join(SERVING))
+        for key, given, why, allowed in self._beyond_the_engine():
+            message, fix = f"{key}: {given} is not usable: llama.cpp {why}", f"leave out {key}, or use --engine vllm"
+            yield ConfigurationError(message, code="SKS0205", key=key, value=given, allowed=allowed, fix=fix)
         for key, given in self._contradictions():
             yield _wrong(key, given, ONLY_ONE[key])
+
+    def _beyond_the_engine(self) -> Iterator[tuple[str, object, str, str]]:
+        """What llama.cpp has no setting for. It splits a model by whole layers over the GPUs of one machine."""
+        if self.engine is not Family.LLAMA_CPP:
+            return
+        if self.nodes > 1:
+            yield "nodes", self.nodes, "serves from one machine", "1"
+        if (self.tensor_parallel or 1) > 1:
+            why = "is planned with whole layers on each GPU, which pipelineParallel counts"
+            yield "tensorParallel", self.tensor_parallel, why, "1"
+        if self.data_parallel > 1:
+            yield "dataParallel", self.data_parallel, "has no copies: each is a server of its own", "1"
+        if self.utilization is not None:
+            yield "gpuMemoryUtilization", self.utilization, "takes what model and context need", "nothing"
 
     def _contradictions(self) -> Iterator[tuple[str, object]]:
         if self.hosts and (self.instance_type or self.gpu or self.gpus):

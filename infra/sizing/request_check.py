@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from infra.catalog.facts import Catalog, ModelFacts
+from infra.catalog.facts import Catalog, CpuInstanceFacts, ModelFacts
 from infra.errors import ConfigurationError, raise_all
 from infra.sizing.compatibility_rules import FORMS, version_mistakes
+from infra.sizing.engine import Engine, Family
+from infra.sizing.formats import format_named
+from infra.sizing.machines import machine_named
 from infra.sizing.request import PlanRequest
 
 __all__ = ["check_request", "mistakes_of", "serving_mistakes"]
@@ -16,29 +19,51 @@ VERSIONS = tuple(name for name in FORMS if name != "torch")
 """A request names no torch: it follows from the engine."""
 
 
-def check_request(request: PlanRequest, catalog: Catalog) -> ModelFacts:
-    """The model of a request that can be looked at; else one error, or one list of all."""
-    raise_all(serving_mistakes(request, catalog))
+def check_request(request: PlanRequest, catalog: Catalog, processors: Sequence[CpuInstanceFacts] = ()) -> ModelFacts:
+    """The model of a request that can be looked at; else one error, or one list of all. `processors` are the types
+    without accelerator that may be named."""
+    raise_all(serving_mistakes(request, catalog, processors))
     return catalog.model(request.model)
 
 
-def serving_mistakes(request: PlanRequest, catalog: Catalog) -> list[ConfigurationError]:
+def serving_mistakes(
+    request: PlanRequest, catalog: Catalog, processors: Sequence[CpuInstanceFacts] = ()
+) -> list[ConfigurationError]:
     """What a person has to mend before anything can be served."""
-    found = mistakes_of(request, catalog)
+    found = mistakes_of(request, catalog, processors)
     if {"model", "contextTokens"}.isdisjoint(mistake.key for mistake in found):
         found += _too_long(request, catalog.model(request.model))
     return found
 
 
-def mistakes_of(request: PlanRequest, catalog: Catalog) -> list[ConfigurationError]:
+def mistakes_of(
+    request: PlanRequest, catalog: Catalog, processors: Sequence[CpuInstanceFacts] = ()
+) -> list[ConfigurationError]:
     """Of any workload, all that do not follow from each other."""
     found = list(request.mistakes())
-    _note(lambda: catalog.model(request.model), found)
-    _note(lambda: request.quantization and catalog.quantization(request.quantization), found)
-    _note(lambda: request.gpu and catalog.gpu(request.gpu), found)
-    _note(lambda: request.instance_type and catalog.instance(request.instance_type), found)
-    found += _unknown_families(request, catalog)
-    found += version_mistakes({name: getattr(request, name) for name in VERSIONS})
+    models: list[ModelFacts] = []
+    _note(lambda: models.append(catalog.model(request.model)), found)
+    if request.quantization:
+        # Which formats there are is the same for each model.
+        model, family = (*models, *catalog.models)[0], request.engine
+        _note(lambda: format_named(request.quantization or "", model, catalog, family), found)
+    if request.gpu:
+        _note(lambda: catalog.gpu(request.gpu or ""), found)
+    if request.instance_type:
+        _note(lambda: machine_named(request, catalog, processors), found)
+    found += _unknown_families(request, catalog, processors)
+    return [*found, *_unread_versions(request)]
+
+
+def _unread_versions(request: PlanRequest) -> list[ConfigurationError]:
+    """Each engine counts its releases its own way."""
+    given = {name: getattr(request, name) for name in VERSIONS}
+    if request.engine is Family.VLLM:
+        return version_mistakes(given)
+    release = given.pop("engine_version")
+    found = version_mistakes(given)
+    if release:
+        _note(lambda: Engine.parse(release, request.engine), found)
     return found
 
 
@@ -61,8 +86,11 @@ def _too_long(request: PlanRequest, model: ModelFacts) -> Iterator[Configuration
         )
 
 
-def _unknown_families(request: PlanRequest, catalog: Catalog) -> Iterator[ConfigurationError]:
-    known = list(dict.fromkeys(instance.family for instance in catalog.instances)) if request.families else []
+def _unknown_families(
+    request: PlanRequest, catalog: Catalog, processors: Sequence[CpuInstanceFacts]
+) -> Iterator[ConfigurationError]:
+    families = [*(one.family for one in catalog.instances), *(one.family for one in processors)]
+    known = list(dict.fromkeys(families)) if request.families else []
     for family in request.families:
         if family not in known:
             near = difflib.get_close_matches(family, known, n=1, cutoff=0.4)

@@ -93,12 +93,15 @@ class Alternative:
 
     instance_type: str
     """Or the names of hosts of an inventory."""
-    gpu: str
+    gpu: str | None
+    """None for a type without accelerator."""
     tensor_parallel: int
     kv_tokens: int
     usd_per_hour: float | None
     """Of all `nodes`."""
     nodes: int = 1
+    gpus: int = 1
+    """In use on each of `nodes`; 0 where there is none."""
     estimate: Callable[[], Speed | None] = field(default=lambda: None, repr=False, compare=False)
     """Asked when the speed is shown: a plan has up to 60 alternatives, and most are made for their first machine."""
 
@@ -117,6 +120,7 @@ class Alternative:
             "kv_tokens": self.kv_tokens,
             "usd_per_hour": self.usd_per_hour,
             "nodes": self.nodes,
+            "gpus": self.gpus,
             "speed": speed.to_json() if speed else None,
             "usd_per_million_tokens": _low_and_high(self.usd_per_million_tokens(speed)),
         }
@@ -155,20 +159,21 @@ class Price:
 class Software:
     """What goes together with the engine; the driver is the part a person installs."""
 
-    torch: str
-    cuda: str
-    python: str
-    min_driver: str
+    torch: str | None
+    """None, here and below: the engine has none, or it is not known of this release."""
+    cuda: str | None
+    python: str | None
+    min_driver: str | None
     """Oldest that runs this CUDA on this GPU as made for it."""
-    driver: str
+    driver: str | None
     """The one that was given, else the recommended one."""
-    driver_branch: str
+    driver_branch: str | None
     """Recommended today."""
-    driver_branch_end_of_life: str
+    driver_branch_end_of_life: str | None
     arithmetic: tuple[str, ...]
     """How each follows, a line each."""
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str | None]:
         """Without the lines."""
         return {name: value for name, value in asdict(self).items() if name != "arithmetic"}
 
@@ -182,6 +187,7 @@ class Plan:
     quantization: str
     dtype: str
     gpu: GpuFacts
+    """Or the processor, where llama.cpp runs without one; `gpus` is then 0."""
     gpus: int
     """GPUs used on each node."""
     tensor_parallel: int
@@ -201,7 +207,8 @@ class Plan:
     """Longest single request: the smaller of the cache and the model's positions."""
     context_tokens: int
     concurrency: int
-    utilization: float
+    utilization: float | None
+    """None for an engine that takes no part of the memory, but what it needs."""
     volume: Volume
     load_seconds: int
     load: Range
@@ -223,7 +230,7 @@ class Plan:
     engine_version: str
     software: Software
     engine_arguments: tuple[str, ...]
-    """vLLM flags; host and port are the caller's."""
+    """The engine's flags; host and port are the caller's."""
     warnings: tuple[str, ...]
     alternatives: tuple[Alternative, ...]
     rejected: tuple[Rejected, ...]
@@ -257,7 +264,7 @@ class Plan:
             "model": {"id": self.model.id, "label": self.model.label, "requested": self.requested_model},
             "quantization": self.quantization,
             "dtype": self.dtype,
-            "gpu": self.gpu.name,
+            "gpu": self.gpu.name if self.gpus else None,
             "per_gpu": {
                 "usable_gib": _gib(budget.usable_bytes),
                 "weights_gib": _gib(budget.weights_bytes),

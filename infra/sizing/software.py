@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 
 from infra.catalog.facts import GpuFacts, ModelFacts
+from infra.sizing import images
 from infra.sizing.compatibility import Conflict, Resolved, Stack
-from infra.sizing.engine import Engine
+from infra.sizing.engine import Engine, Family
 from infra.sizing.prepared import Prepared
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.request import DEFAULT_ENGINE_VERSION, PlanRequest
@@ -49,6 +50,10 @@ class SoftwareOnGpus:
         return self.engines[key]
 
     def _engine(self, gpu: GpuFacts, driver: str | None) -> Engine | Miss:
+        if self.request.engine is not Family.VLLM:
+            facts, catalog = self.prepared.facts, self.prepared.catalog
+            misses = images.check_software(self.request, gpu, driver, facts, catalog)
+            return misses[0] if misses else images.engine_of(self.request)
         given = self.request.names_software or driver
         if not given or gpu.compute_capability is None:
             return Engine.parse(self.request.engine_version or DEFAULT_ENGINE_VERSION)

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from infra.catalog.facts import Architecture, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing import traffic
+from infra.sizing.cpu import is_cpu
 from infra.sizing.engine import Engine, Family, Generation
 
 __all__ = ["Layout", "Range", "Runtime", "Step", "peak_flops", "prompt_seconds", "step", "step_seconds"]
@@ -104,6 +105,9 @@ class Layout:
 
 EFFICIENCY = Range(0.55, 0.8, 0.92)
 """Of the GPU's bandwidth. 0.8 is the fit; D01 and D02 reach 0.65 and 0.72 with the latency of their layers in it."""
+CPU_EFFICIENCY = Range(0.4, 0.8, 2.0)
+"""Of the part of the socket's bandwidth that the cores of a virtual machine have: they get more while its neighbours
+are quiet, and less where the cores are too few or too slow to ask for it (from knowledge, not measured)."""
 NO_MARLIN = 0.5
 """AWQ and GPTQ before Ampere have no Marlin kernels: about half of the bandwidth (from knowledge, not measured)."""
 NO_MARLIN_KINDS = ("awq", "gptq")
@@ -233,6 +237,8 @@ def _computing(model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts
 
 
 def _bandwidth(gpu: GpuFacts, quantization: QuantizationFacts) -> Range:
+    if is_cpu(gpu):
+        return CPU_EFFICIENCY.scale(gpu.bandwidth_bytes_per_second)
     capability = gpu.compute_capability
     slow = quantization.name in NO_MARLIN_KINDS and capability is not None and capability < FIRST_MARLIN
     return EFFICIENCY.scale(gpu.bandwidth_bytes_per_second * (NO_MARLIN if slow else 1.0))

@@ -16,6 +16,7 @@ __all__ = [
     "check_host",
     "host_need",
     "load_seconds",
+    "processor_need",
     "startup_budget_seconds",
     "volume",
     "volume_gib",
@@ -95,6 +96,12 @@ def host_need(weights_bytes: int, tensor_parallel: int) -> HostNeed:
         shared_memory_bytes=shared,
         cpu_millicores=1000 * (2 + tensor_parallel),
     )
+
+
+def processor_need(memory_bytes: int, cores: int) -> HostNeed:
+    """Of llama.cpp on a machine without GPU: the model, its cache and a thread on each core."""
+    rounded = math.ceil(memory_bytes / BYTES_PER_GIB) * BYTES_PER_GIB
+    return HostNeed(rounded, SHARED_MEMORY_ONE_GPU, 1000 * cores)
 
 
 def check_host(name: str, weights_bytes: int, ranks: int, memory_bytes: int | None) -> Miss | None:

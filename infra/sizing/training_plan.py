@@ -33,7 +33,7 @@ STAGES = (0, 2, 3)
 """ZeRO stages that are tried, the fastest first: 1 saves less than 2 at the same speed."""
 CHECKPOINT_BYTES = 14
 """A saved trainable parameter: 16-bit weight, fp32 weight and two moments of Adam."""
-ONLY_SERVING = ("tensor_parallel", "pipeline_parallel", "quantization", "max_ttft_seconds", "hosts")
+ONLY_SERVING = ("tensor_parallel", "pipeline_parallel", "quantization", "max_ttft_seconds", "hosts", "engine")
 
 
 @dataclass(frozen=True, slots=True)

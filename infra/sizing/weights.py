@@ -74,7 +74,7 @@ def gpu_weights_bytes(
     within 0.5 % for R1 on 8 devices (79.41 GiB) and V2-Lite on 8 (3.97, with the absorbed weights of 0.7.1).
     """
     loaded = parts(model, quantization, engine)
-    stage, mixed = _stage_shares(model, pipeline_parallel)
+    stage, mixed = _stage_shares(model, pipeline_parallel, engine)
     vocabulary = loaded.vocabulary if pipeline_parallel == 1 else loaded.vocabulary / 2
     ranks = tensor_parallel * data_parallel if model.architecture is Architecture.MOE else tensor_parallel
     dense = (loaded.sharded + loaded.derived) / tensor_parallel + loaded.repeated
@@ -82,11 +82,11 @@ def gpu_weights_bytes(
     return math.ceil(total * _load_factor(model, quantization, engine, gpu))
 
 
-def _stage_shares(model: ModelFacts, stages: int) -> tuple[float, float]:
+def _stage_shares(model: ModelFacts, stages: int, engine: Engine | None) -> tuple[float, float]:
     """Of all layers, and of those with experts, in the fullest stage: later stages hold no dense layer."""
     if not model.layers:
         return 1 / stages, 1 / stages
-    longest = math.ceil(model.layers / stages)
+    longest = engine.stage_layers(model.layers, stages) if engine else math.ceil(model.layers / stages)
     return longest / model.layers, min(1.0, longest / max(1, model.layers - model.first_dense_layers))
 
 
@@ -96,10 +96,10 @@ def parts(model: ModelFacts, quantization: QuantizationFacts, engine: Engine | N
     The published fp8 files hold the draft at one byte a parameter, and a second embedding and head for it: without
     them R1 comes to 79.5 GiB on each of 8 devices, where 79.41 was measured and a share of the files would be 80.16.
     """
-    width = 2 if quantization.name == model.native_dtype or not quantization.whole else quantization.bytes_per_parameter
+    width = quantization.bytes_per_parameter if quantization.whole else 2
     vocabulary = _vocabulary_parameters(model) * width
     total: float = checkpoint_bytes(model, quantization)
-    if quantization.name == model.native_dtype and model.draft_parameters:
+    if quantization.name == model.native_dtype and model.draft_parameters and quantization.engine_method != "gguf":
         total -= model.draft_parameters + vocabulary
     if quantization.name == MIXED_FP4 and model.layers:
         dense = dense_parameters(model)

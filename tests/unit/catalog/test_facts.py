@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
+from infra.catalog import load as load_module
 from infra.catalog.facts import Architecture, Attention, Catalog, ModelFacts
-from infra.catalog.load import load, model_facts
+from infra.catalog.load import cpu_instances, load, model_facts, shipped
 from infra.errors import ConfigurationError
 
 CATALOG = load()
@@ -34,8 +35,18 @@ def test_loads_once_a_process() -> None:
     assert load() is CATALOG
 
 
+def test_a_plan_reads_no_types_without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    original = load_module._read
+    monkeypatch.setattr(load_module, "_read", lambda name: read.append(name) or original(name))
+    shipped.__wrapped__()
+    assert "instances.yaml" in read
+    assert "cpu_instances.yaml" not in read
+    assert cpu_instances() is cpu_instances()
+
+
 def test_every_row_names_its_source_and_date() -> None:
-    tables = (CATALOG.models, CATALOG.gpus, CATALOG.instances, CATALOG.quantizations, CATALOG.cpu_instances)
+    tables = (CATALOG.models, CATALOG.gpus, CATALOG.instances, CATALOG.quantizations, cpu_instances())
     origins = [(row.source, row.date) for table in tables for row in table]
     assert all(len(source) > 20 for source, _ in origins)
     assert all(date.fromisoformat(day) >= date(2026, 11, 24) for _, day in origins)

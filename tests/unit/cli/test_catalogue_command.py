@@ -157,6 +157,17 @@ def test_adds_a_gguf_and_shows_its_bits_per_weight(project: Path, capsys: pytest
     assert "native_dtype q4_k_m" in said
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp"])
+def test_plans_a_gguf_that_was_added(engine: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_gguf(project / "Llama-8B-Q4_K_M.gguf", llama_metadata(), llama_tensors())
+    assert main(["models", "add", str(path), "--name", "me/llama"]) == 0
+    capsys.readouterr()
+    assert main(["plan", "--model", "me/llama", "--engine", engine, "--json"]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["quantization"] == "q4_k_m"
+    assert any(word.endswith("-Q4_K_M.gguf") for word in outcome["engine"]["arguments"])
+
+
 def test_help_of_the_listings_names_what_else_they_do(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["models", "add"], ["instances", "refresh"]):
         with pytest.raises(SystemExit) as caught:

@@ -235,3 +235,28 @@ def test_two_machines_and_few_alternatives_are_counted(capsys: pytest.CaptureFix
     assert "2 x p5en.48xlarge (8 x H200 each)" in text
     assert "2 x 8 x" in text
     assert "checkpoint / 8 ranks / 2 stages" in text
+
+
+def test_plans_on_another_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    sglang = document(capsys, "--model", "7B", "--engine", "sglang", "--engine-version", "0.5.21")
+    assert (sglang["engine"]["name"], sglang["engine"]["version"]) == ("sglang", "0.5.21")
+    text = shown(capsys, "--model", "7B", "--engine", "llama.cpp", "--quantization", "q4_k_m")
+    assert "llama.cpp b11063 --model /weights/DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf" in text
+    assert "types without GPU would also fit" in text
+    assert "utilization" not in text
+
+
+def test_shows_a_machine_without_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--model", "7B", "--engine", "llama.cpp", "--instance", "c8i.4xlarge", "--quantization", "q4_k_m")
+    text = shown(capsys, *flags)
+    assert "c8i.4xlarge (8 cores, no GPU)" in text
+    assert "memory of the machine" in text
+    assert "no CUDA: it runs on the processor" in text
+    outcome = document(capsys, *flags)
+    assert (outcome["gpu"], outcome["utilization"], outcome["software"]["torch"]) == (None, None, None)
+
+
+def test_refuses_a_machine_without_gpu_for_vllm_and_names_the_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = document(capsys, "--model", "7B", "--instance", "c8i.4xlarge", code=2)
+    assert outcome["error"]["code"] == "SKS0203"
+    assert "--engine llama.cpp" in outcome["error"]["fix"]
