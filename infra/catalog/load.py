@@ -79,7 +79,7 @@ def shipped() -> Catalog:
 
 @cache
 def cpu_instances() -> tuple[CpuInstanceFacts, ...]:
-    """EC2 types without accelerator. Outside `Catalog`: only few commands ask for them, and a plan should not parse the file."""
+    """EC2 types without accelerator; outside `Catalog`, since no plan on GPUs should parse their file."""
     document = _read("cpu_instances.yaml")
     return tuple(cpu_instance_facts(row, document["price_region"]) for row in document["instances"])
 
