@@ -21,6 +21,7 @@ from infra.catalog.facts import (
     ModelFacts,
     QuantizationFacts,
 )
+from infra.catalog.markets import USUAL, Market
 from infra.catalog.own import own_models_path, read_rows
 from infra.errors import ConfigurationError, Location
 from infra.units import BYTES_PER_MIB, gib
@@ -208,6 +209,11 @@ def instance_facts(row: Row, price_region: str) -> InstanceFacts:
         price_region=price_region,
         source=row["source"],
         date=row["date"],
+        markets=tuple(Market(one) for one in row.get("markets", USUAL)),
+        spot_usd_per_hour=row.get("spot_usd_per_hour"),
+        spot_price_date=row.get("spot_price_date"),
+        capacity_block_usd_per_hour=row.get("capacity_block_usd_per_hour"),
+        capacity_block_price_date=row.get("capacity_block_price_date"),
     )
 
 
