@@ -19,8 +19,8 @@ __all__ = ["add_parser", "show"]
 FIELDS = (
     "model", "quantization", "context_tokens", "concurrency", "instance_type", "gpu", "gpus", "nodes",
     "tensor_parallel", "pipeline_parallel", "data_parallel", "utilization", "load_target_seconds", "region",
-    "objective", "max_usd_per_hour", "families", "quota_vcpus", "max_ttft_seconds", "engine_version", "driver", "cuda",
-    "python",
+    "objective", "market", "max_usd_per_hour", "families", "quota_vcpus", "max_ttft_seconds", "engine_version",
+    "driver", "cuda", "python",
 )  # fmt: skip
 """Flags that are fields of PlanRequest, which has the defaults."""
 TRAINING_FIELDS = ("rank", "sequence_tokens", "micro_batch", "zero_stage", "offload", "bits")
@@ -62,6 +62,9 @@ def _add_hardware(group: argparse._ArgumentGroup) -> None:
 
 def _add_limits(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--objective", choices=("cost", "latency", "throughput"), help="what the best is (cost)")
+    group.add_argument(
+        "--market", choices=("on-demand", "spot", "capacity-block"), help="how EC2 machines are bought (on-demand)"
+    )
     group.add_argument("--max-usd-per-hour", type=float, metavar="USD", help="for all machines together")
     group.add_argument("--families", type=_names, metavar="A,B", help="EC2 families to choose from, such as g6,g6e")
     group.add_argument("--quota-vcpus", type=int, metavar="N", help="vCPUs your EC2 quota allows")
@@ -114,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOutcome:
+    from infra.catalog.markets import Market
     from infra.inventory import read_inventory
     from infra.sizing.objective import Objective
     from infra.sizing.plan import PlanRequest, plan
@@ -122,6 +126,7 @@ def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOu
     given = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
     hosts = read_inventory(options.inventory, catalog) if options.inventory else ()
     given["objective"] = Objective(given.get("objective", Objective.COST))
+    given["market"] = Market(given.get("market", Market.ON_DEMAND))
     request = PlanRequest(**given, hosts=hosts)
     training = {name: value for name in TRAINING_FIELDS if (value := getattr(options, name)) is not None}
     if options.workload == "serve":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.catalog.facts import Catalog, GpuFacts, ModelFacts, QuantizationFacts
+from infra.catalog.markets import Market
 from infra.sizing import performance, placement, storage, weights
 from infra.sizing.arrangement import Arrangement, arrangements
 from infra.sizing.engine import Engine
@@ -38,11 +39,16 @@ class Option:
     engine: Engine
     placed: tuple[Placed, ...] = ()
     """On which hosts of an inventory."""
+    market: Market = Market.ON_DEMAND
 
     @property
     def usd_per_hour(self) -> float | None:
+        """Of all machines, in the market they are bought in."""
+        return self.usd_per_hour_in(self.market)
+
+    def usd_per_hour_in(self, market: Market) -> float | None:
         """Of all machines."""
-        price = self.machine.usd_per_hour
+        price = self.machine.usd_per_hour(market)
         return None if price is None else price * self.arrangement.machines
 
 
@@ -131,12 +137,13 @@ class Search:
         swap = self.request.quantization is None and quantization.name == "bf16" and not gpu.supports_bf16
         return self.catalog.quantization("fp16") if swap else quantization
 
-    def rank(self, option: Option) -> tuple[float, float, int, int, int, str]:
-        """The lower the better. What has no price, or no estimate, comes last."""
+    def rank(self, option: Option) -> tuple[float, float, float, int, int, int, str]:
+        """The lower the better. What has no price, or no estimate, comes last; the former by its price on demand."""
         machine, price = option.machine, option.usd_per_hour
+        proxy = option.usd_per_hour_in(Market.ON_DEMAND) if price is None else 0.0
         gpus = machine.gpus * option.arrangement.machines if machine.instance else option.arrangement.gpus
-        cost = math.inf if price is None else price
-        return (self._merit(option), cost, gpus, option.arrangement.machines, machine.gpus, machine.name)
+        cost, instead = (math.inf if one is None else one for one in (price, proxy))
+        return (self._merit(option), cost, instead, gpus, option.arrangement.machines, machine.gpus, machine.name)
 
     def _merit(self, option: Option) -> float:
         objective, request = self.request.objective, self.request
@@ -194,7 +201,7 @@ class Search:
             or check_limits(machine, arrangement.machines, self.request)
             or self.check_first_token(outcome, arrangement, engine)
         )
-        return miss or Option(machine, arrangement, outcome, engine)
+        return miss or Option(machine, arrangement, outcome, engine, market=self.request.market)
 
     def sized(
         self, quantization: QuantizationFacts, gpu: GpuFacts, arrangement: Arrangement, engine: Engine

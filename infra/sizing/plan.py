@@ -6,12 +6,14 @@ import difflib
 
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
 from infra.catalog.facts import Catalog, ModelFacts
+from infra.catalog.markets import price_in
 from infra.errors import ConfigurationError
 from infra.sizing import cost, performance, speed, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.compatibility import Conflict, Resolved
+from infra.sizing.markets import market_prices
 from infra.sizing.prepared import prepare
 from infra.sizing.request import PlanRequest
 from infra.sizing.result import Alternative, Budget, HostShare, Plan, Price, Rejected, Software, Speed, Volume
@@ -118,7 +120,7 @@ def _plan(search: Search, choice: Choice) -> Plan:
         shared_memory_bytes=host.shared_memory_bytes,
         cpu_millicores=host.cpu_millicores,
         usd_per_hour=best.usd_per_hour,
-        price_date=instance.price_date if instance else None,
+        price_date=price_in(instance, best.market).date if instance else None,
         price=_price(best, speed_of),
         speed=speed_of,
         objective=str(request.objective),
@@ -175,12 +177,13 @@ def _speed(request: PlanRequest, best: Option) -> Speed | None:
 
 
 def _price(best: Option, found: Speed | None) -> Price | None:
-    instance, hour = best.machine.instance, best.usd_per_hour
-    month = cost.usd_per_month(hour)
-    if instance is None or hour is None or month is None:
+    """None for machines one owns."""
+    instance, hour, market = best.machine.instance, best.usd_per_hour, best.market
+    if instance is None:
         return None
     million = cost.usd_per_million_tokens(hour, found.total) if found else None
-    return Price(hour, month, million, instance.price_date, instance.price_region)
+    date, sold = price_in(instance, market).date, market_prices(instance, best.arrangement.machines)
+    return Price(hour, cost.usd_per_month(hour), million, date, instance.price_region, market, sold)
 
 
 def _alternatives(search: Search, choice: Choice) -> tuple[Alternative, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from infra.catalog.markets import Market
 from infra.errors import ConfigurationError
 from infra.sizing.hosts import Host
 from infra.sizing.objective import Objective
@@ -46,6 +47,8 @@ class PlanRequest:
     region: str | None = None
     """AWS region; None leaves offerings out of the choice."""
     objective: Objective = Objective.COST
+    market: Market = Market.ON_DEMAND
+    """How EC2 machines are bought: the choice goes by the prices of that market."""
     max_usd_per_hour: float | None = None
     """Of all machines together."""
     families: tuple[str, ...] = ()
@@ -91,6 +94,8 @@ class PlanRequest:
                 raise _wrong(key, value, f"{low} to {high}")
         if self.objective not in list(Objective):
             raise _wrong("objective", self.objective, ", ".join(Objective))
+        if self.market not in list(Market):
+            raise _wrong("market", self.market, ", ".join(Market))
         for key, given in self._contradictions():
             raise _wrong(key, given, ONLY_ONE[key])
 
@@ -101,12 +106,15 @@ class PlanRequest:
             yield "gpu", self.gpu or self.gpus
         if self.gpus and not self.gpu:
             yield "gpus", self.gpus
+        if self.market != Market.ON_DEMAND and (self.gpu or self.hosts):
+            yield "market", str(self.market)
 
 
 ONLY_ONE = {
     "inventory": "either an inventory, or an instance type or GPU",
     "gpu": "either an instance type, or the GPU and GPU count of a node",
     "gpus": "a GPU count together with the name of the GPU",
+    "market": "a market for EC2 types only, not for machines you own",
 }
 
 
