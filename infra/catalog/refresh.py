@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.catalog.facts import GpuFacts
-from infra.catalog.markets import USUAL, Market
+from infra.catalog.markets import FIELDS, USUAL, Market
 from infra.catalog.refresh_rules import CPU_FAMILIES, CPU_SIZES, LEFT_OUT, accelerator, gpu_name, memory_agrees
 from infra.errors import ResourceError, ToolError
 
@@ -36,11 +36,7 @@ PRICE_FILTERS = {
 """On demand, nothing but Linux on it: one product a type."""
 HOUR = "Hrs"
 PRICE = "usd_per_hour"
-PRICES = {
-    PRICE: "price_date",
-    "spot_usd_per_hour": "spot_price_date",
-    "capacity_block_usd_per_hour": "capacity_block_price_date",
-}
+PRICES = dict(FIELDS.values())
 """Fields with a price, and the field with its date."""
 MARKS = ("source", "date", *PRICES.values())
 """Where a row comes from, not what it says."""

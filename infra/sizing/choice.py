@@ -140,9 +140,9 @@ class Search:
     def rank(self, option: Option) -> tuple[float, float, float, int, int, int, str]:
         """The lower the better. What has no price, or no estimate, comes last; the former by its price on demand."""
         machine, price = option.machine, option.usd_per_hour
-        proxy = option.usd_per_hour_in(Market.ON_DEMAND) if price is None else 0.0
         gpus = machine.gpus * option.arrangement.machines if machine.instance else option.arrangement.gpus
-        cost, instead = (math.inf if one is None else one for one in (price, proxy))
+        cost, instead = (math.inf, option.usd_per_hour_in(Market.ON_DEMAND)) if price is None else (price, 0.0)
+        instead = math.inf if instead is None else instead
         return (self._merit(option), cost, instead, gpus, option.arrangement.machines, machine.gpus, machine.name)
 
     def _merit(self, option: Option) -> float:

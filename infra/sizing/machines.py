@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.catalog.facts import Catalog, GpuFacts, InstanceFacts
-from infra.catalog.markets import Market, price_in
+from infra.catalog.markets import Market, usd_per_hour_in
 from infra.sizing.markets import refresh_command
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.request import PlanRequest
@@ -29,7 +29,7 @@ class Machine:
 
     def usd_per_hour(self, market: Market) -> float | None:
         """Of one machine; None for a node one owns, and where the catalogue has no price in that market."""
-        return price_in(self.instance, market).usd_per_hour if self.instance else None
+        return usd_per_hour_in(self.instance, market) if self.instance else None
 
     @property
     def memory_bytes(self) -> int:
@@ -80,7 +80,7 @@ def check_machine(machine: Machine, request: PlanRequest) -> Miss | None:
 def _is_offered(instance: InstanceFacts, market: Market) -> bool:
     """Whether the region of the prices has the type. EC2's list of a region holds what is sold there in any market (in
     us-east-2 p5e, which is sold in capacity blocks), so a type outside it is in none, unless AWS named a price."""
-    return bool(instance.offered_in) or price_in(instance, market).usd_per_hour is not None
+    return bool(instance.offered_in) or usd_per_hour_in(instance, market) is not None
 
 
 def check_market(machine: Machine, market: Market) -> Miss | None:

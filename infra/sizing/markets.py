@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.catalog.facts import InstanceFacts
-from infra.catalog.markets import Market, MarketPrice, price_in, prices_of
+from infra.catalog.markets import Market, MarketPrice, prices_of, usd_per_hour_in
 
 __all__ = ["market_notes", "market_prices", "refresh_command"]
 
@@ -26,7 +26,7 @@ LAUNCH = "the market changes price and choice only: seekstack's EC2 target launc
 def market_notes(instance: InstanceFacts, market: Market, region: str | None) -> list[str]:
     """The market's rules, and where the price is missing how to get it."""
     notes = [RULES[market], LAUNCH] if market in RULES else []
-    if price_in(instance, market).usd_per_hour is not None:
+    if usd_per_hour_in(instance, market) is not None:
         return notes
     by = "; types were compared by their price on demand" if market != Market.ON_DEMAND else ""
     command = refresh_command(region or instance.price_region)

@@ -101,8 +101,8 @@ class _Option:
     def rank(self) -> tuple[float, float, int, str]:
         """As in the choice of a server: what has no price comes last, by its price on demand."""
         price = self.usd_per_hour
-        proxy = self.usd_per_hour_in(Market.ON_DEMAND) if price is None else 0.0
-        cost, instead = (math.inf if one is None else one for one in (price, proxy))
+        cost, instead = (math.inf, self.usd_per_hour_in(Market.ON_DEMAND)) if price is None else (price, 0.0)
+        instead = math.inf if instead is None else instead
         return (cost, instead, self.run.gpus, self.machine.name)
 
 
