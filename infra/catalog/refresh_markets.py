@@ -118,12 +118,13 @@ def _items(ec2: Any, call: str, key: str, asked: Mapping[str, Any]) -> Iterator[
 def _errors() -> tuple[type[Exception], ...]:
     """A refusal, no connection, an answer that cannot be read, or one that lacks a field."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError  # no BotoCoreError: what a fake without the call ends in
 
-    return (BotoCoreError, ClientError, KeyError, TypeError, ValueError, ZeroDivisionError)
+    return (BotoCoreError, ClientError, ResponseParserError, KeyError, TypeError, ValueError, ZeroDivisionError)
 
 
 def _said(error: Exception) -> str:
-    return f"an answer lacks {error}" if isinstance(error, KeyError) else str(error)
+    return f"an answer lacks {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
 
 
 def _is_about_type(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
 from infra.catalog.load import instance_facts, shipped
@@ -200,6 +201,20 @@ def test_an_answer_that_cannot_be_read_is_a_note(call: str, answer: Any) -> None
         )
     assert found is None
     assert "are left as they are: Describe" in notes[0]
+
+
+def test_a_page_instead_of_an_answer_is_a_note_of_one_line() -> None:
+    """moto's server has no capacity blocks, and answers a page of HTML with status 500."""
+
+    class Fake:
+        def get_paginator(self, _: str) -> Any:
+            raise ResponseParserError("Unable to parse response\n<!doctype html>")
+
+    found, notes = capacity_block_prices(Fake(), ["p5.48xlarge"])
+    assert found is None
+    assert notes == (
+        "capacity-block prices are left as they are: DescribeCapacityBlockOfferings: Unable to parse response",
+    )
 
 
 def test_asks_only_for_types_that_the_region_offers_in_that_market() -> None:
