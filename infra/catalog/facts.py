@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from infra.catalog.markets import USUAL, Market
 from infra.errors import ConfigurationError
 
 __all__ = [
@@ -149,8 +150,9 @@ class InstanceFacts:
     ebs_baseline_mib_per_second: float
     """What the instance sustains to EBS; the burst figure is higher on small sizes, for 30 minutes a day."""
     offered_in: tuple[str, ...]
-    """Regions of the price snapshot that offer it."""
+    """Regions of the price snapshot that offer it, in whatever market: EC2's list does not tell them apart."""
     usd_per_hour: float | None
+    """On demand."""
     price_date: str | None
     price_region: str
     source: str
@@ -158,6 +160,14 @@ class InstanceFacts:
     network_gbit_baseline: float | None = None
     """What the first network card sustains, in Gbit/s: what plain TCP through one interface gets. `network` is the sum
     of all cards, or on small sizes a burst of 5 to 60 minutes. None where EC2 does not say."""
+    markets: tuple[Market, ...] = USUAL
+    """How EC2 sells it at all; a region may offer less."""
+    spot_usd_per_hour: float | None = None
+    """In the dearest zone of the region; none is shipped, `seekstack instances refresh` asks for it."""
+    spot_price_date: str | None = None
+    capacity_block_usd_per_hour: float | None = None
+    """Up-front fee over hours and instances; none is shipped, `seekstack instances refresh` asks for it."""
+    capacity_block_price_date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from infra.catalog.facts import (
     ModelFacts,
     QuantizationFacts,
 )
+from infra.catalog.markets import USUAL, Market
 from infra.catalog.own import own_models_path, read_rows
 from infra.errors import ConfigurationError, Location
 from infra.units import BYTES_PER_MIB, gib
@@ -79,7 +80,7 @@ def shipped() -> Catalog:
 
 @cache
 def cpu_instances() -> tuple[CpuInstanceFacts, ...]:
-    """EC2 types without accelerator. Outside `Catalog`: few commands ask for them, and others should not parse it."""
+    """EC2 types without accelerator; outside `Catalog`, since no plan on GPUs should parse their file."""
     document = _read("cpu_instances.yaml")
     return tuple(cpu_instance_facts(row, document["price_region"]) for row in document["instances"])
 
@@ -209,6 +210,11 @@ def instance_facts(row: Row, price_region: str) -> InstanceFacts:
         source=row["source"],
         date=row["date"],
         network_gbit_baseline=row.get("network_gbit_baseline"),
+        markets=tuple(Market(one) for one in row.get("markets", USUAL)),
+        spot_usd_per_hour=row.get("spot_usd_per_hour"),
+        spot_price_date=row.get("spot_price_date"),
+        capacity_block_usd_per_hour=row.get("capacity_block_usd_per_hour"),
+        capacity_block_price_date=row.get("capacity_block_price_date"),
     )
 
 

@@ -1,7 +1,8 @@
 """Renews instance facts and prices from AWS, and says what differs from the shipped snapshot.
 
 Reads ec2:DescribeInstanceTypes, ec2:DescribeInstanceTypeOfferings and pricing:GetProducts; nothing is created. The
-pricing service answers in three regions only, for all regions. Clients are arguments; `clients` makes boto3's.
+pricing service answers in three regions only, for all regions. Clients are arguments; `clients` makes boto3's. Prices
+of other markets than on demand: refresh_markets.py.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.catalog.facts import GpuFacts
+from infra.catalog.markets import FIELDS, USUAL, Market
 from infra.catalog.refresh_rules import CPU_FAMILIES, CPU_SIZES, LEFT_OUT, accelerator, gpu_name, memory_agrees
 from infra.errors import ResourceError, ToolError
 
-__all__ = ["Answers", "Change", "Differences", "Row", "clients", "compare", "fetch", "merge"]
+__all__ = ["Answers", "Change", "Differences", "Row", "clients", "compare", "fetch", "markets_of", "merge"]
 
 Row = dict[str, Any]
 
 PRICING_REGION = "us-east-1"
-SOURCE = "EC2 DescribeInstanceTypes and DescribeInstanceTypeOfferings in {region}; price: AWS Pricing API GetProducts"
+SOURCE = (
+    "EC2 DescribeInstanceTypes and DescribeInstanceTypeOfferings in {region}; price: AWS Pricing API GetProducts, "
+    "EC2 DescribeSpotPriceHistory and DescribeCapacityBlockOfferings"
+)
 PRICE_FILTERS = {
     "operatingSystem": "Linux",
     "tenancy": "Shared",
@@ -31,7 +36,9 @@ PRICE_FILTERS = {
 """On demand, nothing but Linux on it: one product a type."""
 HOUR = "Hrs"
 PRICE = "usd_per_hour"
-MARKS = ("source", "date", "price_date")
+PRICES = dict(FIELDS.values())
+"""Fields with a price, and the field with its date."""
+MARKS = ("source", "date", *PRICES.values())
 """Where a row comes from, not what it says."""
 
 
@@ -46,6 +53,12 @@ class Answers:
     prices: Mapping[str, float] | None
     """USD an hour; None where the pricing service did not answer."""
     notes: tuple[str, ...]
+    spot_prices: Mapping[str, float] | None = None
+    capacity_block_prices: Mapping[str, float] | None = None
+
+    def prices_by_field(self) -> dict[str, Mapping[str, float] | None]:
+        """Under the names of `PRICES`."""
+        return dict(zip(PRICES, (self.prices, self.spot_prices, self.capacity_block_prices), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +160,15 @@ def accelerated_row(answer: Mapping[str, Any]) -> Row | None:
         row["network_gbit_baseline"] = baseline
     if answer["NetworkInfo"].get("EfaSupported"):
         row["efa"] = True
-    return row | {"ebs_mbit_per_second": _ebs(answer)}
+    row["ebs_mbit_per_second"] = _ebs(answer)
+    markets = [str(market) for market in Market if market in answer.get("SupportedUsageClasses", USUAL)]
+    return row if markets == list(USUAL) else row | {"markets": markets}
+
+
+def markets_of(row: Row) -> Sequence[str]:
+    """How EC2 sells the type of a row."""
+    markets: Sequence[str] = row.get("markets", USUAL)
+    return markets
 
 
 def cpu_row(answer: Mapping[str, Any]) -> Row:
@@ -245,7 +266,7 @@ def merge(
     for name in (*known, *(name for name in fresh if name not in known)):
         facts = fresh.get(name)
         row = dict(facts) if facts else {k: v for k, v in known[name].items() if k not in ("offered", *MARKS)}
-        row.pop(PRICE, None)
+        row = {field: value for field, value in row.items() if field not in PRICES}
         row |= _priced(name, known.get(name, {}), answers, today, same_region=same_region)
         if name not in answers.offered:
             row["offered"] = False
@@ -255,12 +276,17 @@ def merge(
 
 
 def _priced(name: str, before: Row, answers: Answers, today: str, *, same_region: bool) -> Row:
-    if answers.prices is None:
-        kept = (PRICE, "price_date") if same_region and name in answers.offered else ()
-        return {key: before[key] for key in kept if key in before}
-    if name not in answers.offered or name not in answers.prices:
-        return {}
-    return {PRICE: answers.prices[name], "price_date": today}
+    """A price that AWS was not asked for, or did not answer, stays with its date; one of another region does not."""
+    priced: Row = {}
+    if name not in answers.offered:
+        return priced
+    for field, prices in answers.prices_by_field().items():
+        date = PRICES[field]
+        if prices is None and same_region:
+            priced |= {key: before[key] for key in (field, date) if key in before}
+        elif prices is not None and name in prices:
+            priced |= {field: prices[name], date: today}
+    return priced
 
 
 def _marks(row: Row) -> Row:
@@ -273,12 +299,12 @@ def compare(shipped: Sequence[Row], merged: Sequence[Row]) -> Differences:
     after = {row["type"]: row for row in merged}
     removed = [name for name, row in after.items() if name in before and _left(before[name], row)]
     changes = [change for name in after if name in before for change in _changes(name, before[name], after[name])]
-    staying = [one for one in changes if one.instance_type not in removed or one.field not in ("offered", PRICE)]
+    staying = [one for one in changes if one.instance_type not in removed or one.field not in ("offered", *PRICES)]
     return Differences(
         added=tuple(name for name in after if name not in before),
         removed=tuple(removed),
-        changed=tuple(one for one in staying if one.field != PRICE),
-        prices=tuple(one for one in staying if one.field == PRICE),
+        changed=tuple(one for one in staying if one.field not in PRICES),
+        prices=tuple(one for one in staying if one.field in PRICES),
     )
 
 

@@ -17,9 +17,10 @@ __all__ = ["Table", "read_table", "sorted_rows", "table_path", "write_table"]
 
 ORDER = (
     "type", "family", "gpu", "gpus", "partition", "vcpus", "cores", "memory_gib", "cpu", "vendor", "nvme_gb", "network",
-    "network_gbit_baseline", "efa", "ebs_mbit_per_second", "usd_per_hour", "price_date", "offered",
+    "network_gbit_baseline", "efa", "ebs_mbit_per_second", "markets", "usd_per_hour", "price_date", "spot_usd_per_hour",
+    "spot_price_date", "capacity_block_usd_per_hour", "capacity_block_price_date", "offered",
 )  # fmt: skip
-QUOTED = ("price_date", "date")
+QUOTED = ("price_date", "spot_price_date", "capacity_block_price_date", "date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +78,5 @@ def _line(row: Row, anchor: str) -> str:
 def _scalar(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
+    text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
     return json.dumps(text) if name in QUOTED or yaml.safe_load(text) != value else text

@@ -147,7 +147,17 @@ PRICE_COLUMNS = ("USD/h", "price of", "age, days")
 
 
 def _instance_rows(instances: Sequence[InstanceFacts], today: date) -> Rows:
-    columns = ("instance type", "gpu", "gpus", "vCPU", "RAM GiB", "NVMe GB", "EBS MiB/s", *PRICE_COLUMNS)
+    columns = (
+        "instance type",
+        "gpu",
+        "gpus",
+        "vCPU",
+        "RAM GiB",
+        "NVMe GB",
+        "EBS MiB/s",
+        *PRICE_COLUMNS,
+        "other markets",
+    )
     return columns, (
         (
             instance.instance_type,
@@ -158,8 +168,20 @@ def _instance_rows(instances: Sequence[InstanceFacts], today: date) -> Rows:
             instance.local_nvme_gb or None,
             f"{instance.ebs_baseline_mib_per_second:.0f}",
             *_price(instance, today),
+            _other_markets(instance),
         )
         for instance in instances
+    )
+
+
+def _other_markets(instance: InstanceFacts) -> str | None:
+    """Besides on demand, with the price where it is known."""
+    from infra.catalog.markets import Market, prices_of
+
+    return ", ".join(
+        str(one.market) if one.usd_per_hour is None else f"{one.market} {one.usd_per_hour:.2f} of {one.date}"
+        for one in prices_of(instance)
+        if one.market != Market.ON_DEMAND
     )
 
 

@@ -2,7 +2,8 @@
 
 It reads and compares; `--apply` rewrites infra/catalog/instances.yaml and cpu_instances.yaml of the checkout it runs
 from, in the same layout, so that the change can be read and committed. Endpoints and credentials are boto3's: in a
-shell with `seekstack sandbox env` it asks the fake AWS, which has no prices.
+shell with `seekstack sandbox env` it asks the fake AWS, which has no prices. Three kinds: on demand of the pricing
+service, spot in the dearest availability zone, and the dearest capacity block of a day.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("refresh", help=text, description=text, allow_abbrev=False)
     parser.add_argument("--region", help="region to ask for (default: that of the shipped prices)")
     parser.add_argument("--apply", action="store_true", help="write the answers into the catalogue of this checkout")
-    parser.add_argument("--no-prices", action="store_true", help="leave the pricing service alone")
+    parser.add_argument("--no-prices", action="store_true", help="ask for no price: on demand, spot or capacity block")
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
     parser.set_defaults(run=run)
 
@@ -37,15 +38,18 @@ def run(options: argparse.Namespace) -> int:
     """Ask, compare, show; write where that was asked for."""
     from datetime import UTC, datetime
 
-    from infra.catalog import refresh, refresh_write
+    from infra.catalog import refresh, refresh_markets, refresh_write
     from infra.catalog.load import shipped
 
-    today = datetime.now(UTC).date().isoformat()
+    now = datetime.now(UTC)
+    today = now.date().isoformat()
     paths = {name: refresh_write.table_path(name, writable=options.apply) for name in (INSTANCES, PROCESSORS)}
     before = {name: refresh_write.read_table(path) for name, path in paths.items()}
     region = options.region or before[INSTANCES].price_region
     ec2, pricing = refresh.clients(region)
     answers = refresh.fetch(ec2, None if options.no_prices else pricing, region, shipped().gpus)
+    if not options.no_prices:
+        answers = refresh_markets.with_market_prices(answers, ec2, now)
     found = {INSTANCES: answers.accelerated, PROCESSORS: answers.cpu}
     after: dict[str, Table] = {}
     differences: dict[str, Differences] = {}

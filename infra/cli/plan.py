@@ -20,8 +20,8 @@ __all__ = ["add_parser", "show"]
 FIELDS = (
     "model", "quantization", "context_tokens", "concurrency", "instance_type", "gpu", "gpus", "nodes",
     "tensor_parallel", "pipeline_parallel", "data_parallel", "utilization", "load_target_seconds", "region",
-    "objective", "max_usd_per_hour", "families", "quota_vcpus", "max_ttft_seconds", "engine", "engine_version",
-    "driver", "cuda", "python",
+    "objective", "market", "max_usd_per_hour", "families", "quota_vcpus", "max_ttft_seconds", "engine",
+    "engine_version", "driver", "cuda", "python",
 )  # fmt: skip
 """Flags that are fields of PlanRequest, which has the defaults."""
 FORMATS = "bf16, fp16, fp8, int8, awq, gptq, or a kind of GGUF such as q4_k_m; default: as published, if it fits"
@@ -66,6 +66,9 @@ def _add_hardware(group: argparse._ArgumentGroup) -> None:
 
 def _add_limits(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--objective", choices=("cost", "latency", "throughput"), help="what the best is (cost)")
+    group.add_argument(
+        "--market", choices=("on-demand", "spot", "capacity-block"), help="how EC2 machines are bought (on-demand)"
+    )
     group.add_argument("--max-usd-per-hour", type=float, metavar="USD", help="for all machines together")
     group.add_argument("--families", type=_names, metavar="A,B", help="EC2 families to choose from, such as g6,g6e")
     group.add_argument("--quota-vcpus", type=int, metavar="N", help="vCPUs your EC2 quota allows")
@@ -119,6 +122,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOutcome:
+    from infra.catalog.markets import Market
     from infra.errors import ConfigurationErrors, raise_all
     from infra.inventory import read_inventory
     from infra.sizing.engine import Family
@@ -130,6 +134,7 @@ def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOu
     given = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
     given["objective"] = Objective(given.get("objective", Objective.COST))
     given["engine"] = Family(given.get("engine", Family.VLLM))
+    given["market"] = Market(given.get("market", Market.ON_DEMAND))
     training = {name: value for name in TRAINING_FIELDS if (value := getattr(options, name)) is not None}
     serves = options.workload == "serve"
     beside = _training_flags(training) if serves else []

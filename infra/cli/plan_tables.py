@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra.cli.output import console, write_table
+from infra.cli.plan_prices import market_rows, price_text
 from infra.units import to_gib
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ FEW = 3
 
 def show(plan: Plan, *, explained: bool) -> None:
     """The plan as tables; `explained` adds the arithmetic and every rejected candidate."""
-    write_table(("", "plan"), _summary(plan))
+    write_table(("", "plan"), _summary(plan, explained=explained))
     write_table(("memory of each GPU" if plan.gpus else "memory of the machine", "GiB"), _budget(plan))
     out = console()
     for warning in plan.warnings:
@@ -35,7 +36,7 @@ def show(plan: Plan, *, explained: bool) -> None:
             out.print(f"  {line}")
 
 
-def _summary(plan: Plan) -> list[tuple[str, str]]:
+def _summary(plan: Plan, *, explained: bool) -> list[tuple[str, str]]:
     volume = plan.volume
     speed = f"{volume.iops:,} IOPS, {volume.throughput_mib_per_second} MiB/s"
     return [
@@ -43,6 +44,7 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         ("weights", f"{to_gib(plan.weights_bytes):.2f} GiB as {plan.quantization}{_computed(plan)}"),
         ("hardware", _hardware(plan)),
         ("price", _price(plan)),
+        *market_rows(plan.price, explained=explained),
         ("cache", f"{plan.kv_tokens:,} tokens; longest request {plan.max_context:,}"),
         ("asked for", f"{plan.concurrency} x {plan.context_tokens:,} tokens"),
         *_speed(plan),
@@ -81,12 +83,11 @@ def _price(plan: Plan) -> str:
     if plan.instance is None:
         return "your own machine"
     price = plan.price
-    if price is None:
-        return "not in the catalogue"
-    hour = f"{price.usd_per_hour:.3f} USD/h on demand, {price.region}, {price.date}"
+    if price is None or price.usd_per_month is None:
+        return price_text(price)
     million = price.usd_per_million_tokens
     tokens = f"; {_range(million, expected=False)} USD a million tokens, busy (estimate)" if million else ""
-    return f"{hour}; {price.usd_per_month:,.0f} USD a month{tokens}"
+    return f"{price_text(price)}; {price.usd_per_month:,.0f} USD a month{tokens}"
 
 
 def _speed(plan: Plan) -> list[tuple[str, str]]:
@@ -212,7 +213,8 @@ def show_training(outcome: TrainingOutcome, *, explained: bool) -> None:
             f"{outcome.workload}, {run.trainable_parameters:,} parameters, ZeRO stage {run.request.zero_stage}",
         ),
         ("hardware", f"{where} ({run.gpus} x {run.gpu.name} in all)"),
-        ("price", f"{price.usd_per_hour:.3f} USD/h on demand, {price.region}, {price.date}" if price else "not known"),
+        ("price", price_text(price) if price else "not known"),
+        *market_rows(price, explained=explained),
         ("step", f"{run.request.micro_batch} x {run.request.sequence_tokens:,} tokens on each GPU"),
         ("volume", f"gp3, {outcome.volume.size_gib} GiB: weights and one checkpoint"),
         ("host", f"{to_gib(run.host_bytes):.0f} GiB of memory in all"),

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from infra.catalog.facts import InstanceFacts, ModelFacts
+from infra.catalog.markets import Market
 from infra.sizing import kv_cache
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.engine import Family
 from infra.sizing.engine_notes import engine_notes, format_notes
-from infra.sizing.machines import check_limits, check_machine
+from infra.sizing.machines import check_limits, check_machine, check_market
+from infra.sizing.markets import market_notes
 from infra.sizing.objective import Objective
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.refused import PlanRefusal
@@ -86,8 +88,7 @@ def _instance_notes(request: PlanRequest, instance: InstanceFacts, best: Option,
     if not best.machine.cores and instance.host_memory_bytes < PAGE_CACHE_FACTOR * checkpoint_bytes:
         have = f"{to_gib(instance.host_memory_bytes):g} GiB of host memory"
         notes.append(f"{have} cannot cache {to_gib(checkpoint_bytes):.1f} GiB of weights: each start reads the volume")
-    if instance.usd_per_hour is None:
-        notes.append(f"{name} has no price in the catalogue")
+    notes += market_notes(instance, request.market, request.region)
     if request.region not in (None, instance.price_region):
         place = f"the price of {name} is that of {instance.price_region}"
         notes.append(f"{place}; whether {request.region} offers it is not in the catalogue")
@@ -139,14 +140,20 @@ def _beside_software(search: Search) -> list[tuple[Miss, str]]:
 def _causes(search: Search, outcome: Failure) -> tuple[Miss, ...]:
     """The limits that the cheapest machine without limits breaks; where none serves even then, what rules that out."""
     request = search.request
-    if not (request.families or request.max_usd_per_hour or request.quota_vcpus or request.max_ttft_seconds):
+    limited = request.families or request.max_usd_per_hour or request.quota_vcpus or request.max_ttft_seconds
+    if not limited and request.market == Market.ON_DEMAND:
         return (outcome.miss,)
     limits = {"families": (), "max_usd_per_hour": None, "quota_vcpus": None, "max_ttft_seconds": None}
     free = search.again(**limits, objective=Objective.COST).choose()
+    if isinstance(free, Failure) and request.market != Market.ON_DEMAND:
+        free = search.again(**limits, objective=Objective.COST, market=Market.ON_DEMAND).choose()
     if isinstance(free, Failure):
         return (free.miss,)
     best, machines = free.best, free.best.arrangement.machines
+    market = check_market(best.machine, request.market)
+    request = replace(request, market=free.best.market)
     broken = (
+        market,
         check_machine(best.machine, replace(request, max_usd_per_hour=None, quota_vcpus=None)),
         check_limits(best.machine, machines, replace(request, quota_vcpus=None)),
         check_limits(best.machine, machines, replace(request, max_usd_per_hour=None)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.catalog.facts import Attention, Catalog, GpuFacts, ModelFacts, QuantizationFacts
+from infra.catalog.markets import Market
 from infra.sizing import budgets, performance, placement, storage, weights
 from infra.sizing.arrangement import Arrangement, arrangements, layer_splits
 from infra.sizing.engine import Engine, Family
@@ -39,11 +40,16 @@ class Option:
     engine: Engine
     placed: tuple[Placed, ...] = ()
     """On which hosts of an inventory."""
+    market: Market = Market.ON_DEMAND
 
     @property
     def usd_per_hour(self) -> float | None:
+        """Of all machines, in the market they are bought in."""
+        return self.usd_per_hour_in(self.market)
+
+    def usd_per_hour_in(self, market: Market) -> float | None:
         """Of all machines."""
-        price = self.machine.usd_per_hour
+        price = self.machine.usd_per_hour(market)
         return None if price is None else price * self.arrangement.machines
 
 
@@ -132,13 +138,16 @@ class Search:
         swap = self.request.quantization is None and quantization.name == "bf16" and not gpu.supports_bf16
         return self.catalog.quantization("fp16") if swap else quantization
 
-    def rank(self, option: Option) -> tuple[float, float, int, int, int, int, str]:
-        """The lower the better. What has no price, or no estimate, comes last; of processors then the smallest."""
+    def rank(self, option: Option) -> tuple[float, float, float, int, int, int, int, str]:
+        """The lower the better. What has no price, or no estimate, comes last: by its price on demand, and of
+        processors the smallest first."""
         machine, price = option.machine, option.usd_per_hour
         gpus = machine.gpus * option.arrangement.machines if machine.instance else option.arrangement.gpus
-        cost = math.inf if price is None else price
+        cost, instead = (math.inf, option.usd_per_hour_in(Market.ON_DEMAND)) if price is None else (price, 0.0)
+        instead = math.inf if instead is None else instead
         size = machine.gpu.usable_bytes if machine.cores else 0
-        return (self._merit(option), cost, gpus, option.arrangement.machines, machine.gpus, size, machine.name)
+        machines = option.arrangement.machines
+        return (self._merit(option), cost, instead, gpus, machines, machine.gpus, size, machine.name)
 
     def _merit(self, option: Option) -> float:
         objective, request = self.request.objective, self.request
@@ -198,7 +207,7 @@ class Search:
             or check_limits(machine, arrangement.machines, self.request)
             or self.check_first_token(outcome, arrangement, engine)
         )
-        return miss or Option(machine, arrangement, outcome, engine)
+        return miss or Option(machine, arrangement, outcome, engine, market=self.request.market)
 
     def sized(
         self, quantization: QuantizationFacts, gpu: GpuFacts, arrangement: Arrangement, engine: Engine

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from infra.catalog.markets import price_in
 from infra.sizing import cost, performance
 from infra.sizing.choice import Option
+from infra.sizing.markets import market_prices
 from infra.sizing.request import PlanRequest
 from infra.sizing.result import Alternative, Price, Speed
 from infra.sizing.speed import SpeedUnknown
@@ -31,13 +33,13 @@ def speed_of(request: PlanRequest, option: Option) -> Speed | None:
 
 
 def price_of(option: Option, speed: Speed | None) -> Price | None:
-    """Of all machines; None for those one owns, and where the catalogue has none."""
-    instance, hour = option.machine.instance, option.usd_per_hour
-    month = cost.usd_per_month(hour)
-    if instance is None or hour is None or month is None:
+    """Of all machines, in the market they are bought in and in the others; None for machines one owns."""
+    instance, hour, market = option.machine.instance, option.usd_per_hour, option.market
+    if instance is None:
         return None
     million = cost.usd_per_million_tokens(hour, speed.total) if speed else None
-    return Price(hour, month, million, instance.price_date, instance.price_region)
+    date, sold = price_in(instance, market).date, market_prices(instance, option.arrangement.machines)
+    return Price(hour, cost.usd_per_month(hour), million, date, instance.price_region, market, sold)
 
 
 def alternative_of(request: PlanRequest, option: Option) -> Alternative:

@@ -38,7 +38,7 @@ def explain_speed(plan: Plan) -> Iterator[str]:
 def explain_price(plan: Plan) -> Iterator[str]:
     """Hour, month and million tokens."""
     price = plan.price
-    if price is None:
+    if price is None or price.usd_per_hour is None:
         return
     yield f"price: {price.usd_per_hour:.3f} USD/h x 730 h = {price.usd_per_month:,.2f} USD a month, {price.kind}"
     million = price.usd_per_million_tokens

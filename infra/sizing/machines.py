@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from infra.catalog.facts import Catalog, CpuInstanceFacts, GpuFacts, InstanceFacts
 from infra.catalog.load import cpu_instances
+from infra.catalog.markets import Market, usd_per_hour_in
 from infra.errors import ConfigurationError
 from infra.sizing import cpu
 from infra.sizing.engine import TITLES, Family
+from infra.sizing.markets import refresh_command
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.request import PlanRequest
 
@@ -18,6 +20,7 @@ __all__ = [
     "Machine",
     "check_limits",
     "check_machine",
+    "check_market",
     "machine_named",
     "machine_of",
     "machine_without_gpu",
@@ -25,7 +28,7 @@ __all__ = [
 
 MAX_OWNED_GPUS = 8
 
-CONSTRAINTS = (Reason.PRICE, Reason.FAMILY, Reason.QUOTA, Reason.TTFT)
+CONSTRAINTS = (Reason.PRICE, Reason.FAMILY, Reason.QUOTA, Reason.TTFT, Reason.MARKET)
 """Reasons that a person set, not the hardware."""
 
 
@@ -40,10 +43,9 @@ class Machine:
     cores: int = 0
     """Physical ones of a type without GPU."""
 
-    @property
-    def usd_per_hour(self) -> float | None:
-        """Of one machine; None for a node one owns, and where the catalogue has no price."""
-        return self.instance.usd_per_hour if self.instance else None
+    def usd_per_hour(self, market: Market) -> float | None:
+        """Of one machine; None for a node one owns, and where the catalogue has no price in that market."""
+        return usd_per_hour_in(self.instance, market) if self.instance else None
 
     @property
     def memory_bytes(self) -> int:
@@ -96,8 +98,8 @@ def _refuse_processor(name: str, request: PlanRequest, catalog: Catalog) -> None
 
 
 def check_machine(machine: Machine, request: PlanRequest) -> Miss | None:
-    """Processor, whole GPUs, region and family. llama.cpp has images for x86_64 and arm64, with and without CUDA
-    (its docs/docker.md)."""
+    """Processor, whole GPUs, region, market, family and limits of one machine. llama.cpp has images for x86_64 and
+    arm64, with and without CUDA (its docs/docker.md)."""
     instance = machine.instance
     if instance is None:
         return None
@@ -108,14 +110,32 @@ def check_machine(machine: Machine, request: PlanRequest) -> Miss | None:
     if instance.gpus == 0 and not machine.cores:
         message = f"{name} holds {instance.partition:g} of an {instance.gpu}; the engine needs whole GPUs"
         return Miss(Reason.FRACTIONAL_GPU, message, "instanceType", name, "a type with whole GPUs")
-    if request.region == instance.price_region and not instance.offered_in:
+    if request.region == instance.price_region and not _is_offered(instance, request.market):
         message = f"{name} is not offered in {request.region}"
         return Miss(Reason.REGION, message, "instanceType", name, "another type or region")
+    if miss := check_market(machine, request.market):
+        return miss
     if request.families and instance.family not in request.families:
         allowed = ", ".join(request.families)
         message = f"{name} is of family {instance.family}, allowed are {allowed}"
         return Miss(Reason.FAMILY, message, "families", allowed, None, f"allow family {instance.family}")
     return check_limits(machine, 1, request)
+
+
+def _is_offered(instance: InstanceFacts, market: Market) -> bool:
+    """Whether the region of the prices has the type. EC2's list of a region holds what is sold there in any market (in
+    us-east-2 p5e, which is sold in capacity blocks), so a type outside it is in none, unless AWS named a price."""
+    return bool(instance.offered_in) or usd_per_hour_in(instance, market) is not None
+
+
+def check_market(machine: Machine, market: Market) -> Miss | None:
+    """Whether EC2 sells the type in that market at all; whether today is another matter."""
+    instance = machine.instance
+    if instance is None or market in instance.markets:
+        return None
+    sold = ", ".join(instance.markets)
+    message = f"{machine.name} cannot be bought as {market}; EC2 sells it as {sold}"
+    return Miss(Reason.MARKET, message, "market", str(market), sold, f"set market to {instance.markets[0]}")
 
 
 def check_limits(machine: Machine, machines: int, request: PlanRequest) -> Miss | None:
@@ -125,10 +145,11 @@ def check_limits(machine: Machine, machines: int, request: PlanRequest) -> Miss 
         return None
     what = f"{machines} x {machine.name}" if machines > 1 else machine.name
     if most is not None:
-        price = instance.usd_per_hour
+        price = machine.usd_per_hour(request.market)
         if price is None:
-            message = f"{what} has no price in the catalogue, which maxUsdPerHour needs"
-            return Miss(Reason.PRICE, message, "maxUsdPerHour", most, None, "leave out maxUsdPerHour")
+            message = f"{what} has no {request.market} price in the catalogue, which maxUsdPerHour needs"
+            fix = f"leave out maxUsdPerHour, or run {refresh_command(request.region or instance.price_region)}"
+            return Miss(Reason.PRICE, message, "maxUsdPerHour", most, None, fix)
         if price * machines > most:
             message = f"{what} costs {price * machines:.3f} USD/h, allowed are {most:g}"
             return Miss(Reason.PRICE, message, "maxUsdPerHour", most, None, f"allow {price * machines:.2f} USD/h")

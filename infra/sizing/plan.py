@@ -5,6 +5,7 @@ from __future__ import annotations
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
 from infra.catalog.facts import Catalog, CpuInstanceFacts
 from infra.catalog.load import cpu_instances
+from infra.catalog.markets import price_in
 from infra.sizing import budgets, images, kv_cache, speed, staging, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
@@ -101,7 +102,7 @@ def _plan(search: Search, choice: Choice) -> Plan:
         shared_memory_bytes=host.shared_memory_bytes,
         cpu_millicores=host.cpu_millicores,
         usd_per_hour=best.usd_per_hour,
-        price_date=instance.price_date if instance else None,
+        price_date=price_in(instance, best.market).date if instance else None,
         price=price_of(best, found),
         speed=found,
         objective=str(request.objective),

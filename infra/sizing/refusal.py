@@ -45,6 +45,7 @@ class Reason(StrEnum):
     OFFLOAD = "offload"
     TARGETS = "targets"
     SHAPE = "shape"
+    MARKET = "market"
 
     @property
     def code(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from infra.catalog.markets import Market
 from infra.errors import ConfigurationError, raise_all
 from infra.sizing.engine import SERVING, Family
 from infra.sizing.hosts import Host
@@ -47,6 +48,8 @@ class PlanRequest:
     region: str | None = None
     """AWS region; None leaves offerings out of the choice."""
     objective: Objective = Objective.COST
+    market: Market = Market.ON_DEMAND
+    """How EC2 machines are bought: the choice goes by the prices of that market."""
     max_usd_per_hour: float | None = None
     """Of all machines together."""
     families: tuple[str, ...] = ()
@@ -97,6 +100,8 @@ class PlanRequest:
                 yield _wrong(key, value, f"{low} to {high}")
         if self.objective not in list(Objective):
             yield _wrong("objective", self.objective, ", ".join(Objective))
+        if self.market not in list(Market):
+            yield _wrong("market", self.market, ", ".join(Market))
         if self.engine not in SERVING:
             yield _wrong("engine", str(self.engine), ", ".join(SERVING))
         for key, given, why, allowed in self._beyond_the_engine():
@@ -126,12 +131,15 @@ class PlanRequest:
             yield "gpu", self.gpu or self.gpus
         if self.gpus and not self.gpu:
             yield "gpus", self.gpus
+        if self.market != Market.ON_DEMAND and (self.gpu or self.hosts):
+            yield "market", str(self.market)
 
 
 ONLY_ONE = {
     "inventory": "either an inventory, or an instance type or GPU",
     "gpu": "either an instance type, or the GPU and GPU count of a node",
     "gpus": "a GPU count together with the name of the GPU",
+    "market": "a market for EC2 types only, not for machines you own",
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from infra.catalog.facts import Architecture, GpuFacts, InstanceFacts, ModelFacts
+from infra.catalog.markets import Market, MarketPrice
 from infra.sizing import cost
 from infra.sizing.launch import Launch
 from infra.sizing.staging import Staging
@@ -132,26 +133,32 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for all machines of the plan."""
+    """US dollars for all machines of the plan in its market; None where the catalogue has no price in it."""
 
-    usd_per_hour: float
-    usd_per_month: float
+    usd_per_hour: float | None
+    usd_per_month: float | None
+    """730 hours, which spot rarely and a capacity block never runs through."""
     usd_per_million_tokens: Range | None
     """With the machines busy all the time with the users of the speed; None where the speed is not known."""
     date: str | None
     region: str
-    kind: str = "on-demand"
-    """The catalogue knows no other prices: spot is cheaper and can end, capacity blocks are paid in advance."""
+    kind: Market = Market.ON_DEMAND
+    markets: tuple[MarketPrice, ...] = ()
+    """One a market that EC2 sells the type in, for all machines too."""
 
     def to_json(self) -> dict[str, object]:
         """Dollars for a million tokens as low and high."""
         return {
-            "usd_per_hour": round(self.usd_per_hour, 6),
-            "usd_per_month": round(self.usd_per_month, 2),
+            "usd_per_hour": _rounded(self.usd_per_hour, 6),
+            "usd_per_month": _rounded(self.usd_per_month, 2),
             "usd_per_million_tokens": _low_and_high(self.usd_per_million_tokens),
-            "kind": self.kind,
+            "kind": str(self.kind),
             "date": self.date,
             "region": self.region,
+            "markets": [
+                {"kind": str(one.market), "usd_per_hour": _rounded(one.usd_per_hour, 6), "date": one.date}
+                for one in self.markets
+            ],
         }
 
 
@@ -318,6 +325,10 @@ def _low_and_high(values: Range | None) -> dict[str, float] | None:
     """Dollars follow from a speed, of which no value is more expected than the range says."""
     found = values.to_json() if values else None
     return found and {"low": found["low"], "high": found["high"]}
+
+
+def _rounded(usd: float | None, digits: int) -> float | None:
+    return None if usd is None else round(usd, digits)
 
 
 def _gib(value_bytes: int) -> float:

@@ -10,10 +10,12 @@ from typing import Any
 
 from infra.catalog.compatibility import load_compatibility
 from infra.catalog.facts import Catalog
+from infra.catalog.markets import Market, price_in
 from infra.errors import ConfigurationError, raise_all
 from infra.sizing import cost, storage
 from infra.sizing.advice import alias_note
 from infra.sizing.machines import Machine, check_limits, check_machine, machine_named
+from infra.sizing.markets import market_notes, market_prices
 from infra.sizing.prepared import prepare
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.refused import PlanRefusal
@@ -86,16 +88,23 @@ class _Option:
     machine: Machine
     machines: int
     run: TrainingPlan
+    market: Market
 
     @property
     def usd_per_hour(self) -> float | None:
-        price = self.machine.usd_per_hour
+        return self.usd_per_hour_in(self.market)
+
+    def usd_per_hour_in(self, market: Market) -> float | None:
+        price = self.machine.usd_per_hour(market)
         return None if price is None else price * self.machines
 
     @property
-    def rank(self) -> tuple[float, int, str]:
+    def rank(self) -> tuple[float, float, int, str]:
+        """As in the choice of a server: what has no price comes last, by its price on demand."""
         price = self.usd_per_hour
-        return (math.inf if price is None else price, self.run.gpus, self.machine.name)
+        cost, instead = (math.inf, self.usd_per_hour_in(Market.ON_DEMAND)) if price is None else (price, 0.0)
+        instead = math.inf if instead is None else instead
+        return (cost, instead, self.run.gpus, self.machine.name)
 
 
 def plan_training(workload: str, options: Mapping[str, Any], request: PlanRequest, catalog: Catalog) -> TrainingOutcome:
@@ -163,7 +172,7 @@ def _on_machine(
         for stage in stages:
             run = estimate(_sized(machine, machines, stage, wanted, request), machine.gpu.name)
             if isinstance(run, TrainingPlan):
-                return _Option(machine, machines, run)
+                return _Option(machine, machines, run, request.market)
             last = _miss(run), run.fixes
     assert last is not None  # noqa: S101 there is a stage, and a machine
     return last
@@ -197,10 +206,11 @@ def _outcome(
     bytes_on_disk = run.model.weights_bytes + CHECKPOINT_BYTES * run.trainable_parameters
     ebs = instance.ebs_baseline_mib_per_second if instance else None
     hour = best.usd_per_hour
-    month = cost.usd_per_month(hour)
     price = None
-    if instance and hour is not None and month is not None:
-        price = Price(hour, month, None, instance.price_date, instance.price_region)
+    if instance:
+        date, sold = price_in(instance, best.market).date, market_prices(instance, best.machines)
+        month = cost.usd_per_month(hour)
+        price = Price(hour, month, None, date, instance.price_region, best.market, sold)
     return TrainingOutcome(
         workload=workload,
         requested_model=request.model,
@@ -227,8 +237,8 @@ def _warnings(request: PlanRequest, best: _Option) -> list[str]:
         notes.append(f"{best.machines} machines exchange gradients: they should have EFA or InfiniBand")
     if run.model.native_dtype not in ("bf16", "fp16") and run.request.base_bits == 16:
         notes.append(f"{run.model.label} is published in {run.model.native_dtype}: training needs a 16-bit copy")
-    if best.machine.instance and best.usd_per_hour is None:
-        notes.append(f"{best.machine.name} has no price in the catalogue")
+    if best.machine.instance:
+        notes += market_notes(best.machine.instance, best.market, request.region)
     spare = to_gib(run.gpu.usable_bytes - run.memory.total_bytes)
     notes.append(f"{spare:.1f} GiB of each GPU stay free: a larger micro batch may fit")
     return [note for note in notes if note]

@@ -14,6 +14,7 @@ import pytest
 from infra.catalog import refresh_write
 from infra.catalog.facts import CpuInstanceFacts, InstanceFacts
 from infra.catalog.load import cpu_instances, shipped
+from infra.catalog.refresh_markets import spot_prices
 from infra.catalog.refresh_rules import LEFT_OUT, OVERRIDES, accelerator, gpu_name, memory_agrees
 from infra.cli.main import main
 from infra.units import BYTES_PER_MIB
@@ -24,11 +25,19 @@ CATALOG = shipped()
 FILES = ("instances.yaml", "cpu_instances.yaml")
 
 
+def refuse(_: object) -> None:
+    """moto has no capacity blocks; an account without the right gets this answer."""
+    from moto.ec2.exceptions import EC2ClientError
+
+    raise EC2ClientError("UnauthorizedOperation", "You are not authorized to perform this operation.")
+
+
 @pytest.fixture(autouse=True)
 def fake_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """moto inside this process; it answers for every region, and has no pricing service."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr("moto.ec2.responses.EC2Response.describe_capacity_block_offerings", refuse, raising=False)
     with moto.mock_aws():
         yield
 
@@ -70,6 +79,7 @@ def test_every_fact_of_every_type_agrees_or_is_a_documented_exception() -> None:
         facts["gpu"] = (instance.gpu, gpu_name(found))
         facts["gpus"] = (instance.gpus, found.count)
         facts["partition"] = (instance.partition, found.partition)
+        facts["markets"] = ({str(one) for one in instance.markets}, set(answer["SupportedUsageClasses"]))
         facts["gpu memory"] = (memory_agrees(found, CATALOG.gpu(instance.gpu)), True)
         differing += [(instance.instance_type, name, *pair) for name, pair in facts.items() if pair[0] != pair[1]]
     assert differing == []
@@ -113,8 +123,20 @@ def test_the_command_finds_no_difference_and_says_that_prices_are_old(capsys: py
     nothing: dict[str, list[object]] = {"added": [], "removed": [], "changed": [], "prices": []}
     assert (document["instances"], document["cpu_instances"]) == (nothing, nothing)
     assert "prices are the old ones" in document["notes"][0]
+    assert "spot prices are left as they are: AWS has none of the last 90 days" in document["notes"][1]
+    assert "UnauthorizedOperation" in document["notes"][2]
     assert (document["region"], document["applied"]) == ("us-east-1", False)
     assert {rule["family"] for rule in document["overrides"]} == {"g6f", "gr6f", "trn2", "g5g"}
+
+
+def test_spot_prices_are_read_as_moto_sends_them() -> None:
+    """Its one price is of January 2006; asked on that day it is the price of every zone and type."""
+    import boto3
+
+    client = boto3.client("ec2", region_name="us-east-1")
+    day = datetime(2006, 1, 3, tzinfo=UTC)
+    found, notes = spot_prices(client, "us-east-1", ["g6.xlarge", "p5e.48xlarge"], day)
+    assert (found, notes) == ({"g6.xlarge": 0.00001}, ())  # p5e is not in us-east-1
 
 
 def test_the_table_shows_what_another_region_does_not_offer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,28 @@ def test_new_sources_get_a_name_each_and_read_back_the_same(tmp_path: Path) -> N
     assert path.read_text(encoding="utf-8").count("AWS: today") == 1
 
 
+def test_markets_and_their_prices_read_back_the_same(tmp_path: Path) -> None:
+    prices = {"spot_usd_per_hour": 0.4, "spot_price_date": TODAY}
+    prices |= {"capacity_block_usd_per_hour": 2.0, "capacity_block_price_date": TODAY}
+    rows = (row("g6.xlarge", markets=["on-demand", "capacity-block"], **prices),)
+    path = tmp_path / "x.yaml"
+    path.write_text(refresh_write.write_table(refresh_write.Table("# c\n", "eu-west-1", rows)), encoding="utf-8")
+    assert refresh_write.read_table(path).rows == rows
+
+
+@pytest.mark.parametrize(
+    ("classes", "markets"),
+    [
+        (["spot", "on-demand"], None),
+        (["on-demand"], ["on-demand"]),
+        (["capacity-block", "on-demand", "spot", "of tomorrow"], ["on-demand", "spot", "capacity-block"]),
+    ],
+)
+def test_markets_are_written_where_they_are_not_the_usual_two(classes: list[str], markets: list[str] | None) -> None:
+    found = fetch(ec2(described("g6.xlarge", SupportedUsageClasses=classes)), None, "us-east-1", GPUS)
+    assert found.accelerated[0].get("markets") == markets
+
+
 def test_new_types_stand_with_their_family_by_size() -> None:
     rows = [
         row("g6.xlarge"),

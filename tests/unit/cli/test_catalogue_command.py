@@ -40,9 +40,9 @@ def test_lists_everything_as_json_with_its_source(command: str, count: int, caps
         ("models", "DeepSeek-V4.1-Flash V4.1-Flash 552.00 16.00 475.91 fp4_fp8 - 2026-09-10"),
         ("gpus", "T4 Turing 7.5 16 14.56 320 no no AWQ/GPTQ without Marlin"),
         ("gpus", "Inferentia2 NeuronCore-v2 - 32 32.00 820 no yes no"),
-        ("instances", f"g6.xlarge L4 1 4 16 250 119 0.80 2026-01-21, us-east-1 {AGE}"),
-        ("instances", f"g6f.large L4 0.125 2 8 100 112 0.20 2026-01-21, us-east-1 {AGE}"),
-        ("instances", "p5e.48xlarge H200 8 192 2048 30400 9537 - - -"),
+        ("instances", f"g6.xlarge L4 1 4 16 250 119 0.80 2026-01-21, us-east-1 {AGE} spot"),
+        ("instances", f"g6f.large L4 0.125 2 8 100 112 0.20 2026-01-21, us-east-1 {AGE} spot"),
+        ("instances", "p5e.48xlarge H200 8 192 2048 30400 9537 - - - spot, capacity-block"),
     ],
 )
 def test_shows_one_row_each(command: str, row: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -260,3 +260,20 @@ def test_refuses_a_machine_without_gpu_for_vllm_and_names_the_engine(capsys: pyt
     outcome = document(capsys, "--model", "7B", "--instance", "c8i.4xlarge", code=2)
     assert outcome["error"]["code"] == "SKS0203"
     assert "--engine llama.cpp" in outcome["error"]["fix"]
+
+
+def test_a_market_is_priced_and_the_others_stand_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "R1", "--market", "capacity-block")
+    assert "price not in the catalogue as capacity block" in text
+    assert "other markets on demand: 63.296 USD/h (2026-01-21); spot: not in the catalogue" in text
+
+
+def test_the_usual_market_leaves_unknown_prices_to_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "other markets" not in shown(capsys, "--model", "7B")
+    assert "other markets spot: not in the catalogue" in shown(capsys, "--model", "7B", "--explain")
+
+
+def test_training_shows_its_market_too(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "7B", "--workload", "lora", "--market", "spot")
+    assert "price not in the catalogue as spot" in text
+    assert "other markets on demand: 0.805 USD/h" in text

@@ -63,8 +63,14 @@ def test_types_without_a_price_are_taken_only_when_nothing_else_serves() -> None
     outcome = make_plan("R1", quantization="bf16", context_tokens=131_072)
     assert outcome.instance is not None
     assert outcome.instance.instance_type == "p6-b300.48xlarge"
-    assert "p6-b300.48xlarge has no price in the catalogue" in outcome.warnings
-    assert outcome.to_json()["price"] is None
+    assert (
+        "p6-b300.48xlarge has no on-demand price in the catalogue; "
+        "`seekstack instances refresh --region us-east-1 --apply` asks AWS for it"
+    ) in outcome.warnings
+    price = outcome.to_json()["price"]
+    assert isinstance(price, dict)
+    assert (price["usd_per_hour"], price["usd_per_month"], price["date"]) == (None, None, None)
+    assert [one["kind"] for one in price["markets"]] == ["on-demand", "spot", "capacity-block"]
 
 
 def test_says_that_13b_was_never_released() -> None:
@@ -343,6 +349,10 @@ def test_json_has_the_published_shape() -> None:
         "date": "2026-01-21",
         "region": "us-east-1",
         "kind": "on-demand",
+        "markets": [
+            {"kind": "on-demand", "usd_per_hour": 0.8048, "date": "2026-01-21"},
+            {"kind": "spot", "usd_per_hour": None, "date": None},
+        ],
     }
     assert json.loads(json.dumps(document)) == document | {
         "alternatives": document["alternatives"],

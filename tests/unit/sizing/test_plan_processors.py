@@ -150,7 +150,7 @@ def test_a_limit_of_price_or_quota_holds_for_them_too() -> None:
 
 def test_a_region_is_refused_only_where_it_was_asked() -> None:
     assert on("c8g.4xlarge", region="us-east-1").where == "c8g.4xlarge"
-    processors = tuple(replace(one, usd_per_hour=0.5, offered_in=()) for one in cpu_instances())
+    processors = tuple(replace(one, usd_per_hour=None, offered_in=()) for one in cpu_instances())
     request = {"instance_type": "c8g.4xlarge", "region": "us-east-1"}
     with pytest.raises(PlanRefusal, match="not offered in us-east-1"):
         with_prices(processors=processors, **request)
