@@ -43,7 +43,7 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         ("weights", f"{to_gib(plan.weights_bytes):.2f} GiB as {plan.quantization}, computed in {plan.dtype}"),
         ("hardware", _hardware(plan)),
         ("price", _price(plan)),
-        ("cache", f"{plan.kv_tokens:,} tokens; longest request {plan.max_context:,}"),
+        ("cache", f"{plan.kv_tokens:,} tokens{_cache_dtype(plan)}; longest request {plan.max_context:,}"),
         ("asked for", f"{plan.concurrency} x {plan.context_tokens:,} tokens"),
         *_speed(plan),
         *_placement(plan),
@@ -53,6 +53,11 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         ("engine", f"{plan.engine} {plan.engine_version} {' '.join(plan.engine_arguments)}"),
         ("software", _software(plan)),
     ]
+
+
+def _cache_dtype(plan: Plan) -> str:
+    """Said where it is not the 16 bit that nearly all plans have."""
+    return "" if plan.kv_cache_dtype in ("bf16", "fp16") else f" in {plan.kv_cache_dtype}"
 
 
 def _hardware(plan: Plan) -> str:

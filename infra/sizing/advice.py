@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.facts import InstanceFacts, ModelFacts
+from infra.sizing import cache_support
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.compatibility import Resolved
-from infra.sizing.fit import Fit
+from infra.sizing.fit import PLANNED_BATCHES, Fit
 from infra.sizing.machines import Machine, check_limits, check_machine
 from infra.sizing.objective import Objective
 from infra.sizing.refusal import Miss, Reason
@@ -47,6 +49,7 @@ def warnings_for(
     notes = [
         alias_note(request.model, layout.model),
         *_quantization_notes(request, layout, best.machine),
+        *_cache_notes(request, layout),
         *_load_notes(request, load_seconds),
     ]
     instance = best.machine.instance
@@ -74,6 +77,16 @@ def _quantization_notes(request: PlanRequest, layout: Fit, machine: Machine) -> 
         )
     if name == "fp8" and gpu.compute_capability is not None and gpu.compute_capability < (8, 9):
         notes.append(f"{gpu.name} has no fp8 arithmetic: fp8 saves memory (Marlin kernels), not time")
+    return notes
+
+
+def _cache_notes(request: PlanRequest, layout: Fit) -> list[str]:
+    notes = [cache_support.quality_note(layout.model, read_cache_dtype(request.kv_cache_dtype)) or ""]
+    if layout.batch_tokens and layout.batch_tokens < PLANNED_BATCHES[0]:
+        notes.append(
+            f"prompts are read {layout.batch_tokens:,} tokens a step, which is slower: each request keeps cache for "
+            f"the tokens in flight, and with {PLANNED_BATCHES[0]:,} a step {layout.model.label} does not fit"
+        )
     return notes
 
 

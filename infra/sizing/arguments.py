@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.facts import Architecture, Attention
+from infra.sizing import cache_support
+from infra.sizing.compressed_cache import BLOCK_TOKENS
+from infra.sizing.engine import Engine
 from infra.sizing.fit import Fit
 from infra.sizing.request import PlanRequest
 
@@ -17,12 +21,10 @@ MARLIN = (8, 0)
 
 def dtype_of(layout: Fit) -> str:
     """Activations: what the quantisation fixes, else bf16 where the GPU has it."""
-    if layout.quantization.dtype != "auto":
-        return layout.quantization.dtype
-    return "bfloat16" if layout.gpu.supports_bf16 else "float16"
+    return cache_support.compute_dtype(layout.quantization, layout.gpu)
 
 
-def engine_arguments(layout: Fit, request: PlanRequest) -> tuple[str, ...]:
+def engine_arguments(layout: Fit, request: PlanRequest, engine: Engine) -> tuple[str, ...]:
     """vLLM flags, one token each; address, port and keys are the target's.
 
     `--quantization` names the method even though the checkpoint's config does: a checkpoint other than the one that was
@@ -34,7 +36,8 @@ def engine_arguments(layout: Fit, request: PlanRequest) -> tuple[str, ...]:
         "served-model-name": layout.model.label,
         "dtype": dtype_of(layout),
         "quantization": method,
-        "kv-cache-dtype": "fp8_ds_mla" if layout.model.attention is Attention.SPARSE_LATENT else None,
+        "kv-cache-dtype": _cache(layout, request, engine),
+        **(_compressed(layout) if layout.model.attention is Attention.COMPRESSED else {}),
         "max-model-len": str(request.context_tokens),
         "tensor-parallel-size": str(layout.tensor_parallel),
         "pipeline-parallel-size": str(layout.pipeline_parallel) if layout.pipeline_parallel > 1 else None,
@@ -43,6 +46,22 @@ def engine_arguments(layout: Fit, request: PlanRequest) -> tuple[str, ...]:
     }
     switches = ("--enable-expert-parallel",) if _shares_experts(layout) else ()
     return (*(f"--{name}={value}" for name, value in flags.items() if value is not None), *switches)
+
+
+def _cache(layout: Fit, request: PlanRequest, engine: Engine) -> str | None:
+    asked = read_cache_dtype(request.kv_cache_dtype)
+    effective = cache_support.in_effect(layout.model, layout.quantization, layout.gpu, engine, asked)
+    return cache_support.cache_flag(layout.model, engine, asked, effective)
+
+
+def _compressed(layout: Fit) -> dict[str, str]:
+    """What V4's recipes add (vLLM recipes @0159550): pages of 256 tokens, and the encoding of prompts, since no release
+    brings a chat template. The tokens of a step are pinned because the cache was sized with them."""
+    return {
+        "block-size": str(BLOCK_TOKENS),
+        "tokenizer-mode": "deepseek_v4",
+        "max-num-batched-tokens": str(layout.batch_tokens),
+    }
 
 
 def _shares_experts(layout: Fit) -> bool:

@@ -86,7 +86,7 @@ class Search:
         return self.software.prepared.catalog
 
     def again(self, **changes: Any) -> Search:
-        """The same search with other hardware, limits or quantisation; context, requests and software must stay.
+        """The same search with other hardware, limits or quantisation; context, requests, cache and software must stay.
 
         A change of the software needs `SoftwareOnGpus` of its own.
         """
@@ -202,7 +202,7 @@ class Search:
         """`fit`, once for each layout: types that differ only in processors share it."""
         ranks, stages = arrangement.tensor_parallel, arrangement.pipeline_parallel
         copies = arrangement.data_parallel
-        key = (quantization.name, gpu.name, engine.version, ranks, stages, copies)
+        key = (quantization.name, gpu.name, engine, ranks, stages, copies)
         if key not in self.fits:
             self.fits[key] = self._size(quantization, gpu, arrangement, engine)
         return self.fits[key]
@@ -211,19 +211,19 @@ class Search:
         """What rules the GPU out in any layout; a layout that was given is looked at first, as `fit` does."""
         if self.request.tensor_parallel is not None:
             return None
-        return self.prepared.missing_kernel(self.model, quantization, gpu, engine)
+        return self.prepared.missing_kernel(self.model, quantization, gpu, engine, self.request.kv_cache_dtype)
 
     def _size(
         self, quantization: QuantizationFacts, gpu: GpuFacts, arrangement: Arrangement, engine: Engine
     ) -> Fit | Miss:
         copies = arrangement.data_parallel
-        each = -(-self.request.concurrency // copies)
+        request, each = self.request, -(-self.request.concurrency // copies)
         return fit(
             self.model,
             quantization,
             gpu,
             arrangement.tensor_parallel,
-            Workload(self.request.context_tokens, each, self.request.utilization, engine),
+            Workload(request.context_tokens, each, request.utilization, engine, request.kv_cache_dtype),
             pipeline_parallel=arrangement.pipeline_parallel,
             data_parallel=copies,
         )

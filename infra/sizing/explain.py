@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from infra.catalog.facts import Attention, ModelFacts
-from infra.sizing import kv_cache, storage
+from infra.sizing import storage
+from infra.sizing.explain_cache import explain_cache
 from infra.sizing.explain_speed import explain_price, explain_speed
 from infra.sizing.result import Plan
 from infra.units import BYTES_PER_GB, to_gib
@@ -17,7 +17,7 @@ def explain(plan: Plan) -> tuple[str, ...]:
         *(f"software: {line}" for line in plan.software.arithmetic),
         *_weights(plan),
         *_budget(plan),
-        *_cache(plan),
+        *explain_cache(plan),
         *_storage(plan),
         *explain_speed(plan),
         *explain_price(plan),
@@ -47,29 +47,6 @@ def _budget(plan: Plan) -> tuple[str, ...]:
         f"allowed to the engine: smaller of {usable:.2f} x {plan.utilization:g} and {graphs_kept}: {allowed:.2f} GiB",
         f"cache: {allowed:.2f} - {taken} (weights, non-torch, activations) = {to_gib(budget.kv_cache_bytes):.2f} GiB",
     )
-
-
-def _cache(plan: Plan) -> tuple[str, ...]:
-    block = kv_cache.block_tokens(plan.model)
-    each = -(-plan.concurrency // plan.data_parallel)
-    needed = kv_cache.needed_tokens(plan.context_tokens, each, block)
-    formula = _token_formula(plan.model, plan.tensor_parallel, -(-plan.model.layers // plan.pipeline_parallel))
-    quotient = f"{plan.budget.kv_cache_bytes:,} / {plan.kv_bytes_per_token:,}"
-    asked = f"{each} x {plan.context_tokens:,} need {needed:,}"
-    return (
-        f"cache of one token on each GPU: {formula} = {plan.kv_bytes_per_token:,} bytes",
-        f"tokens: {quotient}, whole blocks of {block}: {plan.kv_tokens:,}; {asked}",
-    )
-
-
-def _token_formula(model: ModelFacts, ranks: int, layers: int) -> str:
-    if model.attention is Attention.GROUPED:
-        heads = f"{model.kv_heads} KV heads / {min(ranks, model.kv_heads)}"
-        return f"2 x {layers} layers x {heads} x {model.head_dim} x {kv_cache.ELEMENT_BYTES} bytes"
-    if model.attention is Attention.SPARSE_LATENT:
-        return f"{layers} layers x {kv_cache.SPARSE_BYTES_PER_LAYER} bytes, the same on every rank"
-    size = f"({model.kv_lora_rank} + {model.qk_rope_head_dim})"
-    return f"{layers} layers x {size} x {kv_cache.ELEMENT_BYTES} bytes, the same on every rank"
 
 
 def _storage(plan: Plan) -> tuple[str, ...]:

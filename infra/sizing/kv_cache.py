@@ -10,7 +10,10 @@ __all__ = ["block_tokens", "bytes_per_token", "capacity_tokens", "element_bytes"
 
 ELEMENT_BYTES = 2
 """16-bit cache, the engine's default for each model except V3.2."""
-ELEMENT_BYTES_BY_DTYPE = {"fp8": 1.0, "int8": 1.0, "q8_0": 34 / 32, "q5_0": 22 / 32, "q4_0": 18 / 32, "fp32": 4.0}
+ELEMENT_BYTES_BY_DTYPE = {
+    "fp8": 1.0, "int8": 1.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32, "q4_0": 18 / 32,
+    "iq4_nl": 18 / 32, "fp32": 4.0,
+}  # fmt: skip
 """By the start of the name (`fp8_e4m3`); llama.cpp's kinds with a scale for 32 elements. Any other name is 16 bit."""
 SPARSE_BYTES_PER_LAYER = 656 + 128 + 4
 """V3.2: fp8_ds_mla entry (vLLM kv_cache_interface.py) and the indexer's key with its scale."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from infra.catalog.facts import Attention
 from infra.sizing import kv_cache
 from infra.sizing.arrangement import Arrangement
 from infra.sizing.engine import Engine
@@ -26,6 +27,7 @@ def speed_with(
         users=users,
         context_tokens=request.context_tokens,
         runtime=Runtime.of(engine),
+        kv_dtype=layout.kv_dtype,
     )
 
 
@@ -38,6 +40,7 @@ def first_token(layout: Fit, arrangement: Arrangement, request: PlanRequest, eng
         arrangement.layout(layout.model),
         prompt_tokens=request.context_tokens,
         runtime=Runtime.of(engine),
+        kv_dtype=layout.kv_dtype,
     )
 
 
@@ -51,12 +54,14 @@ def step_with(users: int, layout: Fit, arrangement: Arrangement, request: PlanRe
         users=users,
         context_tokens=request.context_tokens,
         runtime=Runtime.of(engine),
+        kv_dtype=layout.kv_dtype,
     )
 
 
 def most_users(layout: Fit, arrangement: Arrangement, request: PlanRequest, engine: Engine) -> int:
     """Requests of full length the caches of all copies hold, and the engine schedules (`--max-num-seqs`)."""
-    block = kv_cache.block_tokens(layout.model)
+    # A compressed cache counts whole requests already.
+    block = 1 if layout.model.attention is Attention.COMPRESSED else kv_cache.block_tokens(layout.model)
     held = layout.kv_tokens // kv_cache.needed_tokens(request.context_tokens, 1, block)
     each = min(held, int(default_sequences(layout.gpu, engine)))
     return max(request.concurrency, each * arrangement.data_parallel)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
+from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
 from infra.catalog.facts import Catalog, ModelFacts
 from infra.errors import ConfigurationError
-from infra.sizing import cost, performance, speed, storage, weights
+from infra.sizing import cache_support, cost, performance, speed, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
 from infra.sizing.choice import Choice, Failure, Option, Search
@@ -27,6 +29,7 @@ def plan(request: PlanRequest, catalog: Catalog, facts: CompatibilityFacts | Non
     `facts` is the matrix of engine, torch, CUDA and driver releases; None takes the one shipped beside the catalogue.
     """
     request.check()
+    request = replace(request, kv_cache_dtype=read_cache_dtype(request.kv_cache_dtype))
     model = catalog.model(request.model)
     _check_context(request, model)
     _check_families(request, catalog)
@@ -104,6 +107,10 @@ def _plan(search: Search, choice: Choice) -> Plan:
         instance=instance,
         weights_bytes=checkpoint,
         budget=layout.budget,
+        kv_cache_dtype=cache_support.in_effect(
+            layout.model, layout.quantization, layout.gpu, best.engine, read_cache_dtype(request.kv_cache_dtype)
+        ),
+        batch_tokens=layout.batch_tokens,
         kv_bytes_per_token=layout.kv_bytes_per_token,
         kv_tokens=layout.kv_tokens,
         max_context=layout.max_context,
@@ -125,7 +132,7 @@ def _plan(search: Search, choice: Choice) -> Plan:
         engine="vllm",
         engine_version=str(best.engine),
         software=_software(request, resolved),
-        engine_arguments=engine_arguments(layout, request),
+        engine_arguments=engine_arguments(layout, request, best.engine),
         warnings=warnings_for(search, choice, resolved, load, checkpoint),
         alternatives=_alternatives(search, choice),
         rejected=choice.rejected,

@@ -11,7 +11,7 @@ from infra.catalog.compatibility import CompatibilityFacts
 from infra.catalog.facts import Catalog, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing import layout
 from infra.sizing.compatibility import Conflict, Resolved, Stack, resolve
-from infra.sizing.engine import Engine, Version
+from infra.sizing.engine import Engine
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.machines import Machine, machine_of
 from infra.sizing.refusal import Miss, Reason
@@ -19,7 +19,7 @@ from infra.sizing.request import PlanRequest
 
 __all__ = ["FitKey", "Prepared", "prepare"]
 
-FitKey = tuple[str, str, Version, int, int, int]
+FitKey = tuple[str, str, Engine, int, int, int]
 """Quantisation, GPU, engine; tensor, pipeline and data parallel."""
 KEPT = 4
 LEAST = 16
@@ -37,14 +37,23 @@ class Prepared:
     catalog: Catalog
     facts: CompatibilityFacts
     machines: tuple[Machine, ...]
-    kernels: dict[tuple[str, str, str, Version], Miss | None] = field(default_factory=dict)
+    kernels: dict[tuple[str, str, str, Engine, str], Miss | None] = field(default_factory=dict)
     splits_of: dict[tuple[str, str, int], tuple[int, ...]] = field(default_factory=dict)
     software: dict[tuple[str | None, ...], Resolved | Conflict] = field(default_factory=dict)
-    fits: dict[tuple[str, int, int, float], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
+    fits: dict[tuple[str, int, int, float, str], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
 
     def fits_of(self, model: ModelFacts, request: PlanRequest) -> dict[FitKey, Fit | Miss]:
-        """Layouts sized for one model and workload; only the last few workloads are kept."""
-        key = (model.id, request.context_tokens, request.concurrency, request.utilization)
+        """Layouts sized for one model and workload; only the last few workloads are kept.
+
+        The key is every field of the request that `fit` sees beside those of `FitKey`.
+        """
+        key = (
+            model.id,
+            request.context_tokens,
+            request.concurrency,
+            request.utilization,
+            str(request.kv_cache_dtype),
+        )
         if key not in self.fits:
             while len(self.fits) >= KEPT:
                 del self.fits[next(iter(self.fits))]
@@ -52,12 +61,12 @@ class Prepared:
         return self.fits[key]
 
     def missing_kernel(
-        self, model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine
+        self, model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine, kv_dtype: str
     ) -> Miss | None:
         """What rules the combination out whatever its memory."""
-        key = (model.id, quantization.name, gpu.name, engine.version)
+        key = (model.id, quantization.name, gpu.name, engine, str(kv_dtype))
         if key not in self.kernels:
-            outcome = fit(model, quantization, gpu, 1, Workload(LEAST, 1, 0.92, engine))
+            outcome = fit(model, quantization, gpu, 1, Workload(LEAST, 1, 0.92, engine, kv_dtype))
             lacks = isinstance(outcome, Miss) and outcome.reason in WITHOUT_MEMORY
             self.kernels[key] = outcome if isinstance(outcome, Miss) and lacks else None
         return self.kernels[key]

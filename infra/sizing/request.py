@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.errors import ConfigurationError
+from infra.sizing.cache_support import taken_by
+from infra.sizing.engine import Family
 from infra.sizing.hosts import Host
 from infra.sizing.objective import Objective
 
@@ -39,6 +41,8 @@ class PlanRequest:
     pipeline_parallel: int | None = None
     """None makes one stage of each machine."""
     data_parallel: int = 1
+    kv_cache_dtype: str = "auto"
+    """Format of the KV cache: a name of `CacheDtype`, or an engine's own for it."""
     utilization: float = 0.92
     """vLLM's `--gpu-memory-utilization`; 0.92 is its own default (vllm/config/cache.py)."""
     load_target_seconds: int = 300
@@ -89,6 +93,7 @@ class PlanRequest:
         for key, value, low, high in ranges:
             if value is not None and not low <= value <= high:
                 raise _wrong(key, value, f"{low} to {high}")
+        taken_by(self.kv_cache_dtype, Family.VLLM)
         if self.objective not in list(Objective):
             raise _wrong("objective", self.objective, ", ".join(Objective))
         for key, given in self._contradictions():

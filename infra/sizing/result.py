@@ -165,10 +165,15 @@ class Plan:
     weights_bytes: int
     """Size of the checkpoint on disk."""
     budget: Budget
+    kv_cache_dtype: str
+    """Format in effect: what `auto` stands for."""
+    batch_tokens: int | None
+    """Tokens of one step that a compressed cache (V4) was sized with; None where they take no cache."""
     kv_bytes_per_token: int
-    """On one GPU."""
+    """On one GPU; of a compressed cache (V4) the slope alone."""
     kv_tokens: int
-    """Tokens the cache of one copy of the model holds, whole blocks."""
+    """Tokens the cache of one copy of the model holds, whole blocks. Of a compressed cache what the engine prints as
+    `GPU KV cache size`: requests of `context_tokens` that fit, times that length."""
     max_context: int
     """Longest single request: the smaller of the cache and the model's positions."""
     context_tokens: int
@@ -234,6 +239,7 @@ class Plan:
                 "cuda_graphs_gib": _gib(budget.cuda_graphs_bytes),
                 "kv_cache_gib": _gib(budget.kv_cache_bytes),
             },
+            "kv_cache_dtype": str(self.kv_cache_dtype),
             "kv_bytes_per_token": self.kv_bytes_per_token,
             "kv_tokens": self.kv_tokens,
             "max_context": self.max_context,
