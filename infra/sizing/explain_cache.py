@@ -36,8 +36,8 @@ def _linear(plan: Plan) -> Iterator[str]:
     formula = _token_formula(plan, -(-plan.model.layers // plan.pipeline_parallel))
     yield f"cache of one token on each GPU: {formula} = {plan.kv_bytes_per_token:,} bytes"
     quotient = f"{plan.budget.kv_cache_bytes:,} / {plan.kv_bytes_per_token:,}"
-    asked = f"{each} x {plan.context_tokens:,} need {needed:,}"
-    yield f"tokens: {quotient}, whole blocks of {block}: {plan.kv_tokens:,}; {asked}"
+    asked = f"asked for: {each} x ({plan.context_tokens:,}, up to a multiple of {block}) = {needed:,}"
+    yield f"tokens: {quotient}, whole blocks of {block} = {plan.kv_tokens:,}; {asked}"
 
 
 def _token_formula(plan: Plan, layers: int) -> str:
@@ -64,7 +64,7 @@ def _full_heads(model: ModelFacts, ranks: int) -> str:
 
 
 def _pages(plan: Plan, cache: CompressedCache) -> Iterator[str]:
-    """vLLM's pages: what its check at start counts for one request, and what its log line counts for all of them."""
+    """vLLM's pages: what its check at start counts for one request, and what its log line counts for all."""
     batch, context = plan.batch_tokens or 0, plan.context_tokens
     steps = Engine.parse(plan.engine_version).steps_in_flight
     in_flight = batch * steps
@@ -92,14 +92,16 @@ def _pages(plan: Plan, cache: CompressedCache) -> Iterator[str]:
     slope = f"{cache.packed_page_bytes:,} / {BLOCK_TOKENS}, rounded up"
     yield f"cache of one more token on each GPU: {slope} = {plan.kv_bytes_per_token:,} bytes"
     blocks, asked = room // cache.packed_page_bytes, -(-plan.concurrency // plan.data_parallel)
-    yield f"pages: {room:,} / {cache.packed_page_bytes:,} = {blocks:,}"
+    yield f"pages of the cache: {room:,} / {cache.packed_page_bytes:,}, rounded down = {blocks:,}"
     yield (
-        f"tokens, as the engine prints them: {blocks:,} x {context:,} / {pages:,} = {plan.kv_tokens:,}; "
-        f"{asked} x {context:,} need {asked * context:,}"
+        f"tokens, as the engine prints them: {blocks:,} x {context:,} / {pages:,}, rounded down = {plan.kv_tokens:,}; "
+        f"asked for: {asked} x {context:,} = {asked * context:,}"
     )
 
 
 def _pools(plan: Plan) -> Iterator[str]:
     """SGLang's pools are shares of the tokens, so a token has a size of its own."""
     yield f"cache of one token on each GPU, a share of every pool: {plan.kv_bytes_per_token:,} bytes, rounded"
-    yield f"tokens, whole blocks of {BLOCK_TOKENS}: {plan.kv_tokens:,}; {plan.concurrency} x {plan.context_tokens:,} asked"
+    each = -(-plan.concurrency // plan.data_parallel)
+    asked = f"asked for: {each} x {plan.context_tokens:,} = {each * plan.context_tokens:,}"
+    yield f"tokens in whole blocks of {BLOCK_TOKENS}: {plan.kv_tokens:,}; {asked}"

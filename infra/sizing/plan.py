@@ -106,6 +106,15 @@ def _plan(search: Search, choice: Choice) -> Plan:
         nodes=arrangement.machines,
         instance=instance,
         weights_bytes=checkpoint,
+        weights_shares=weights.gpu_weights_shares(
+            layout.model,
+            layout.quantization,
+            layout.tensor_parallel,
+            pipeline_parallel=layout.pipeline_parallel,
+            data_parallel=layout.data_parallel,
+            engine=best.engine,
+            gpu=layout.gpu,
+        ),
         budget=layout.budget,
         kv_cache_dtype=cache_support.in_effect(
             layout.model, layout.quantization, layout.gpu, best.engine, read_cache_dtype(request.kv_cache_dtype)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from infra.catalog.facts import Architecture, GpuFacts, InstanceFacts, ModelFacts
 from infra.sizing.step import Range, Step
+from infra.sizing.weights import Share
 from infra.units import to_gib
 
 __all__ = ["Alternative", "Budget", "HostShare", "Plan", "Price", "Rejected", "Software", "Speed", "Volume"]
@@ -164,6 +165,8 @@ class Plan:
     """None for a node one owns."""
     weights_bytes: int
     """Size of the checkpoint on disk."""
+    weights_shares: tuple[Share, ...]
+    """What the weights of one GPU are made of."""
     budget: Budget
     kv_cache_dtype: str
     """Format in effect: what `auto` stands for."""

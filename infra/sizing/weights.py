@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infra.catalog.facts import Architecture, Attention, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing.engine import Engine, Family
 
-__all__ = ["Parts", "checkpoint_bytes", "dense_parameters", "gpu_weights_bytes", "parts"]
+__all__ = ["Parts", "Share", "checkpoint_bytes", "dense_parameters", "gpu_weights_bytes", "gpu_weights_shares", "parts"]
 
 HOPPER, NATIVE_FP4_MAJORS = (9, 0), (10, 12)
 SGLANG_V4_HOPPER = 1.25
@@ -58,6 +58,22 @@ def checkpoint_bytes(model: ModelFacts, quantization: QuantizationFacts) -> int:
     return math.ceil((model.parameters - kept) * quantization.bytes_per_parameter + kept * 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One kind of weights on the fullest GPU: of `whole_bytes`, so many of `stages` over `ranks`."""
+
+    name: str
+    whole_bytes: float
+    ranks: int = 1
+    stage: tuple[int, int] = (1, 1)
+    """Layers of the fullest pipeline stage, of all that hold this kind."""
+
+    @property
+    def size_bytes(self) -> float:
+        """On that GPU."""
+        return self.whole_bytes * self.stage[0] / self.stage[1] / self.ranks
+
+
 def gpu_weights_bytes(
     model: ModelFacts,
     quantization: QuantizationFacts,
@@ -73,21 +89,50 @@ def gpu_weights_bytes(
     Exact to 0.01 GiB for 8B on one card (14.99), in 2, 3 and 4 stages (7.51, 5.48, 4.26: llm-d-planner on 0.19), and
     within 0.5 % for R1 on 8 devices (79.41 GiB) and V2-Lite on 8 (3.97, with the absorbed weights of 0.7.1).
     """
+    shares = gpu_weights_shares(
+        model,
+        quantization,
+        tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        data_parallel=data_parallel,
+        engine=engine,
+        gpu=gpu,
+    )
+    return math.ceil(sum(share.size_bytes for share in shares))
+
+
+def gpu_weights_shares(
+    model: ModelFacts,
+    quantization: QuantizationFacts,
+    tensor_parallel: int,
+    *,
+    pipeline_parallel: int = 1,
+    data_parallel: int = 1,
+    engine: Engine | None = None,
+    gpu: GpuFacts | None = None,
+) -> tuple[Share, ...]:
+    """The same kind by kind."""
     loaded = parts(model, quantization, engine)
-    stage, mixed = _stage_shares(model, pipeline_parallel)
-    vocabulary = loaded.vocabulary if pipeline_parallel == 1 else loaded.vocabulary / 2
-    ranks = tensor_parallel * data_parallel if model.architecture is Architecture.MOE else tensor_parallel
-    dense = (loaded.sharded + loaded.derived) / tensor_parallel + loaded.repeated
-    total = loaded.experts / ranks * mixed + dense * stage + vocabulary / tensor_parallel + loaded.rotary
-    return math.ceil(total * _load_factor(model, quantization, engine, gpu))
+    stage, mixed = _stages(model, pipeline_parallel)
+    ends = (1, 1) if pipeline_parallel == 1 else (1, 2)
+    spread = tensor_parallel * data_parallel if model.architecture is Architecture.MOE else tensor_parallel
+    shares = (
+        Share("experts", loaded.experts, spread, mixed),
+        Share("other layers", loaded.sharded + loaded.derived, tensor_parallel, stage),
+        Share("on every rank", loaded.repeated, 1, stage),
+        Share("vocabulary", loaded.vocabulary, tensor_parallel, ends),
+        Share("rotary table", loaded.rotary),
+    )
+    factor = _load_factor(model, quantization, engine, gpu)
+    return tuple(replace(share, whole_bytes=share.whole_bytes * factor) for share in shares)
 
 
-def _stage_shares(model: ModelFacts, stages: int) -> tuple[float, float]:
+def _stages(model: ModelFacts, stages: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Of all layers, and of those with experts, in the fullest stage: later stages hold no dense layer."""
-    if not model.layers:
-        return 1 / stages, 1 / stages
-    longest = math.ceil(model.layers / stages)
-    return longest / model.layers, min(1.0, longest / max(1, model.layers - model.first_dense_layers))
+    if not model.layers or stages == 1:
+        return (1, stages), (1, stages)
+    longest, mixed = math.ceil(model.layers / stages), max(1, model.layers - model.first_dense_layers)
+    return (longest, model.layers), (min(longest, mixed), mixed)
 
 
 def parts(model: ModelFacts, quantization: QuantizationFacts, engine: Engine | None = None) -> Parts:
