@@ -68,4 +68,9 @@ def _ms(seconds: step.Range, digits: int = 2) -> str:
 
 
 def _plain(values: step.Range) -> str:
-    return f"{values.expected:.3g} ({values.low:.3g} to {values.high:.3g})"
+    return f"{_figures(values.expected)} ({_figures(values.low)} to {_figures(values.high)})"
+
+
+def _figures(value: float) -> str:
+    """Three figures, without an exponent."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else f"{value:.3g}"

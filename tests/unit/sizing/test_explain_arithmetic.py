@@ -34,6 +34,7 @@ PLANS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("V2-Lite", {"engine_version": "0.7.3", "gpu": "H100", "gpus": 1}),
     ("R1", {}),
     ("R1", {"gpu": "H100", "gpus": 8, "nodes": 2, "pipeline_parallel": 2}),
+    ("R1", {"quantization": "bf16", "nodes": 2}),
     ("R1", {**MOE, "quantization": "awq", "data_parallel": 2, "concurrency": 5}),
     ("V3.2", {}),
     ("V3.2", {"kv_cache_dtype": "bf16", "context_tokens": 163_840}),
