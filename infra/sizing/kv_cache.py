@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from infra.catalog.facts import Attention, ModelFacts
-from infra.sizing.compressed_cache import BLOCK_TOKENS
 from infra.sizing.engine import Engine
 
 __all__ = ["block_tokens", "bytes_per_token", "capacity_tokens", "element_bytes", "needed_tokens"]
@@ -22,9 +21,7 @@ INDEX_BYTES = 128 + 4
 
 
 def block_tokens(model: ModelFacts) -> int:
-    """Tokens of one block: 16 by default, 64 for FlashMLA, 256 for compressed caches."""
-    if model.attention is Attention.COMPRESSED:
-        return BLOCK_TOKENS
+    """Tokens of one block: 16 by default, 64 for FlashMLA. Compressed caches have pages of another sort."""
     return 16 if model.attention is Attention.GROUPED else 64
 
 

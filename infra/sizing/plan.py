@@ -106,19 +106,9 @@ def _plan(search: Search, choice: Choice) -> Plan:
         nodes=arrangement.machines,
         instance=instance,
         weights_bytes=checkpoint,
-        weights_shares=weights.gpu_weights_shares(
-            layout.model,
-            layout.quantization,
-            layout.tensor_parallel,
-            pipeline_parallel=layout.pipeline_parallel,
-            data_parallel=layout.data_parallel,
-            engine=best.engine,
-            gpu=layout.gpu,
-        ),
+        weights_shares=_weights_shares(best),
         budget=layout.budget,
-        kv_cache_dtype=cache_support.in_effect(
-            layout.model, layout.quantization, layout.gpu, best.engine, read_cache_dtype(request.kv_cache_dtype)
-        ),
+        kv_cache_dtype=_cache_dtype(best, request),
         batch_tokens=layout.batch_tokens,
         kv_bytes_per_token=layout.kv_bytes_per_token,
         kv_tokens=layout.kv_tokens,
@@ -147,6 +137,24 @@ def _plan(search: Search, choice: Choice) -> Plan:
         rejected=choice.rejected,
         placement=tuple(HostShare(one.host, one.copy, one.stage, one.gpus) for one in best.placed),
     )
+
+
+def _weights_shares(best: Option) -> tuple[weights.Share, ...]:
+    layout = best.fit
+    return weights.gpu_weights_shares(
+        layout.model,
+        layout.quantization,
+        layout.tensor_parallel,
+        pipeline_parallel=layout.pipeline_parallel,
+        data_parallel=layout.data_parallel,
+        engine=best.engine,
+        gpu=layout.gpu,
+    )
+
+
+def _cache_dtype(best: Option, request: PlanRequest) -> str:
+    asked = read_cache_dtype(request.kv_cache_dtype)
+    return cache_support.in_effect(best.fit.model, best.fit.quantization, best.fit.gpu, best.engine, asked)
 
 
 def _resolved(search: Search, best: Option) -> Resolved:

@@ -11,6 +11,7 @@ from infra.sizing import storage
 from infra.sizing.engine import Engine, Family
 from infra.sizing.explain import explain
 from infra.sizing.explain_cache import explain_cache
+from infra.sizing.explain_speed import explain_price, explain_speed
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.result import Plan
 from tests.unit.sizing.support_arithmetic import equations, holds
@@ -117,6 +118,21 @@ def test_a_result_that_is_three_percent_off_would_be_found(model: str, over: dic
 def test_text_and_value_that_disagree_are_found(line: str, right: bool) -> None:
     figures = "in all" in line
     assert all(holds(one, {"0.92", "1.25"}, figures=figures) for one in equations(line)) is right
+
+
+def test_what_is_not_known_is_not_explained() -> None:
+    plan = make_plan("7B", gpu="A10G")
+    slow = replace(plan.gpu, name="mine", fp16_tflops=0.0)
+    catalog = replace(CATALOG, gpus=(*CATALOG.gpus, slow))
+    lines = explain(make_plan("7B", catalog, gpu="mine"))
+    assert not [line for line in lines if line.startswith(("arithmetic", "first token"))]
+    (unknown,) = explain_speed(replace(plan, speed=None))
+    assert unknown.startswith("speed: not known")
+    assert list(explain_price(plan)) == []
+    priced = make_plan("7B")
+    assert priced.price is not None
+    unspoken = replace(priced, price=replace(priced.price, usd_per_million_tokens=None))
+    assert len(list(explain_price(unspoken))) == 1
 
 
 def test_sglangs_pools_say_what_was_asked_for() -> None:

@@ -403,7 +403,7 @@ def test_explanation_ends_in_the_numbers_of_the_plan() -> None:
     outcome = make_plan("7B", instance_type="g6.xlarge")
     text = "\n".join(explain(outcome))
     assert f"whole blocks of 16 = {outcome.kv_tokens:,}" in text
-    assert f"{outcome.budget.kv_cache_bytes / 2**30:.2f} GiB" in text
+    assert f"{outcome.budget.kv_cache_bytes / 2**30:.3f} GiB" in text
     assert f"{outcome.volume.size_gib} GiB" in text
     assert f"{outcome.startup_budget_seconds} s" in text
 
