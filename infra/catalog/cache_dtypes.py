@@ -43,16 +43,16 @@ ALSO = {
     "f32": CacheDtype.FP32,
 }
 """What engines call the same."""
+KNOWN = {str(dtype): dtype for dtype in CacheDtype} | ALSO
 
 
 def read_cache_dtype(name: str) -> CacheDtype:
     """The format of that name, or of an engine's name for it, in any case; an unknown one is refused with the near
     match."""
-    known = {str(dtype): dtype for dtype in CacheDtype} | ALSO
     folded = name.strip().casefold()
-    if folded in known:
-        return known[folded]
-    near = difflib.get_close_matches(folded, known, n=1, cutoff=0.5)
+    if folded in KNOWN:
+        return KNOWN[folded]
+    near = difflib.get_close_matches(folded, KNOWN, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? " if near else ""
     raise ConfigurationError(
         f"{KEY}: {name!r} is no format of a KV cache",

@@ -202,7 +202,7 @@ class Search:
         """`fit`, once for each layout: types that differ only in processors share it."""
         ranks, stages = arrangement.tensor_parallel, arrangement.pipeline_parallel
         copies = arrangement.data_parallel
-        key = (quantization.name, gpu.name, engine, ranks, stages, copies)
+        key = (quantization.name, gpu.name, engine.family, engine.version, ranks, stages, copies)
         if key not in self.fits:
             self.fits[key] = self._size(quantization, gpu, arrangement, engine)
         return self.fits[key]

@@ -134,7 +134,7 @@ def _check_cache_dtype(
     model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, workload: Workload
 ) -> Miss | None:
     """A log's own words for the cache are taken as they are: that engine did run."""
-    if workload.reproduce or workload.kv_dtype not in list(CacheDtype):
+    if workload.reproduce or workload.kv_dtype == "auto" or workload.kv_dtype not in list(CacheDtype):
         return None
     return cache_support.check_cache_dtype(model, quantization, gpu, workload.engine, CacheDtype(workload.kv_dtype))
 

@@ -11,7 +11,7 @@ from infra.catalog.compatibility import CompatibilityFacts
 from infra.catalog.facts import Catalog, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing import layout
 from infra.sizing.compatibility import Conflict, Resolved, Stack, resolve
-from infra.sizing.engine import Engine
+from infra.sizing.engine import Engine, Family, Version
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.machines import Machine, machine_of
 from infra.sizing.refusal import Miss, Reason
@@ -19,8 +19,8 @@ from infra.sizing.request import PlanRequest
 
 __all__ = ["FitKey", "Prepared", "prepare"]
 
-FitKey = tuple[str, str, Engine, int, int, int]
-"""Quantisation, GPU, engine; tensor, pipeline and data parallel."""
+FitKey = tuple[str, str, Family, Version, int, int, int]
+"""Quantisation, GPU, engine and release; tensor, pipeline and data parallel."""
 KEPT = 4
 LEAST = 16
 """Tokens of the smallest request, for a question that no amount of memory changes."""
@@ -37,7 +37,7 @@ class Prepared:
     catalog: Catalog
     facts: CompatibilityFacts
     machines: tuple[Machine, ...]
-    kernels: dict[tuple[str, str, str, Engine, str], Miss | None] = field(default_factory=dict)
+    kernels: dict[tuple[str, str, str, Family, Version, str], Miss | None] = field(default_factory=dict)
     splits_of: dict[tuple[str, str, int], tuple[int, ...]] = field(default_factory=dict)
     software: dict[tuple[str | None, ...], Resolved | Conflict] = field(default_factory=dict)
     fits: dict[tuple[str, int, int, float, str], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Prepared:
         self, model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine, kv_dtype: str
     ) -> Miss | None:
         """What rules the combination out whatever its memory."""
-        key = (model.id, quantization.name, gpu.name, engine, str(kv_dtype))
+        key = (model.id, quantization.name, gpu.name, engine.family, engine.version, kv_dtype)
         if key not in self.kernels:
             outcome = fit(model, quantization, gpu, 1, Workload(LEAST, 1, 0.92, engine, kv_dtype))
             lacks = isinstance(outcome, Miss) and outcome.reason in WITHOUT_MEMORY

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from infra.catalog.facts import Architecture, Attention, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing.engine import Engine, Family
@@ -58,9 +59,11 @@ def checkpoint_bytes(model: ModelFacts, quantization: QuantizationFacts) -> int:
     return math.ceil((model.parameters - kept) * quantization.bytes_per_parameter + kept * 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One kind of weights on the fullest GPU: of `whole_bytes`, so many of `stages` over `ranks`."""
+class Share(NamedTuple):
+    """One kind of weights on the fullest GPU: of `whole_bytes`, the part of its stage over `ranks`.
+
+    A tuple, because five are made for each layout that is sized.
+    """
 
     name: str
     whole_bytes: float
@@ -116,15 +119,14 @@ def gpu_weights_shares(
     stage, mixed = _stages(model, pipeline_parallel)
     ends = (1, 1) if pipeline_parallel == 1 else (1, 2)
     spread = tensor_parallel * data_parallel if model.architecture is Architecture.MOE else tensor_parallel
-    shares = (
-        Share("experts", loaded.experts, spread, mixed),
-        Share("other layers", loaded.sharded + loaded.derived, tensor_parallel, stage),
-        Share("on every rank", loaded.repeated, 1, stage),
-        Share("vocabulary", loaded.vocabulary, tensor_parallel, ends),
-        Share("rotary table", loaded.rotary),
-    )
     factor = _load_factor(model, quantization, engine, gpu)
-    return tuple(replace(share, whole_bytes=share.whole_bytes * factor) for share in shares)
+    return (
+        Share("experts", loaded.experts * factor, spread, mixed),
+        Share("other layers", (loaded.sharded + loaded.derived) * factor, tensor_parallel, stage),
+        Share("on every rank", loaded.repeated * factor, 1, stage),
+        Share("vocabulary", loaded.vocabulary * factor, tensor_parallel, ends),
+        Share("rotary table", loaded.rotary * factor),
+    )
 
 
 def _stages(model: ModelFacts, stages: int) -> tuple[tuple[int, int], tuple[int, int]]:
