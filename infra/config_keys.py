@@ -205,6 +205,14 @@ KEYS: tuple[ConfigKey, ...] = (
         unset="auto",
     ),
     ConfigKey(
+        "kvCacheDtype",
+        "string",
+        read_text,
+        "a format of the KV cache, such as fp8",
+        "Number format of the KV cache; auto: the engine's own choice",
+        unset="auto",
+    ),
+    ConfigKey(
         "contextTokens",
         "integer",
         read_integer(256, 1_048_576),

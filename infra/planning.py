@@ -68,6 +68,7 @@ def plan_for(settings: Settings, catalog: Catalog) -> Plan:
         PlanRequest(
             model=settings.model,
             quantization=settings.quantization,
+            kv_cache_dtype=settings.kv_cache_dtype or "auto",
             context_tokens=settings.context_tokens,
             concurrency=settings.concurrency,
             instance_type=None if on_kubernetes else settings.instance_type,

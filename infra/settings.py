@@ -11,6 +11,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Any
 
+from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.load import Catalog
 from infra.config_keys import KEYS, PROVIDER_KEYS, REQUIRED, ConfigKey, entry_path, read_text
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
@@ -45,6 +46,8 @@ class Settings:
     """AWS region; always there for the EC2 target."""
     quantization: str | None
     """Catalogue name of a quantisation; None lets the plan choose the best that fits."""
+    kv_cache_dtype: str | None
+    """Format of the KV cache; None leaves it to the engine."""
     context_tokens: int
     concurrency: int
     instance_type: str | None
@@ -116,6 +119,7 @@ def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settin
         target=target,
         region=reader.region(region),
         quantization=reader.known("quantization", values["quantization"], reader.catalog.quantization, str),
+        kv_cache_dtype=reader.known("kvCacheDtype", values["kvCacheDtype"], read_cache_dtype, str),
         context_tokens=values["contextTokens"],
         concurrency=values["concurrency"],
         instance_type=reader.known(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "show"]
 
 FIELDS = (
-    "model", "quantization", "context_tokens", "concurrency", "instance_type", "gpu", "gpus", "nodes",
+    "model", "quantization", "kv_cache_dtype", "context_tokens", "concurrency", "instance_type", "gpu", "gpus", "nodes",
     "tensor_parallel", "pipeline_parallel", "data_parallel", "utilization", "load_target_seconds", "region",
     "objective", "market", "max_usd_per_hour", "families", "quota_vcpus", "max_ttft_seconds", "engine",
     "engine_version", "driver", "cuda", "python",
@@ -34,6 +34,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("plan", help=text, description=text, allow_abbrev=False)
     parser.add_argument("--model", required=True, help="label, repository or short name: see `seekstack models`")
     parser.add_argument("--quantization", help=FORMATS)
+    parser.add_argument("--kv-cache-dtype", metavar="KIND", help="format of the KV cache: auto, fp8, bf16 ... (auto)")
     parser.add_argument("--context", type=int, dest="context_tokens", metavar="TOKENS", help="longest request (8192)")
     parser.add_argument("--concurrency", type=int, metavar="N", help="full-length requests at the same time (1)")
     parser.add_argument(

@@ -45,7 +45,7 @@ def _summary(plan: Plan, *, explained: bool) -> list[tuple[str, str]]:
         ("hardware", _hardware(plan)),
         ("price", _price(plan)),
         *market_rows(plan.price, explained=explained),
-        ("cache", f"{plan.kv_tokens:,} tokens; longest request {plan.max_context:,}"),
+        ("cache", f"{plan.kv_tokens:,} tokens{_cache_dtype(plan)}; longest request {plan.max_context:,}"),
         ("asked for", f"{plan.concurrency} x {plan.context_tokens:,} tokens"),
         *_speed(plan),
         *_placement(plan),
@@ -68,6 +68,11 @@ def _staging(plan: Plan) -> str:
 def _computed(plan: Plan) -> str:
     """llama.cpp chooses a type for each operation."""
     return "" if plan.dtype == "auto" else f", computed in {plan.dtype}"
+
+
+def _cache_dtype(plan: Plan) -> str:
+    """Said where it is not the 16 bit that nearly all plans have."""
+    return "" if plan.kv_cache_dtype in ("bf16", "fp16") else f" in {plan.kv_cache_dtype}"
 
 
 def _hardware(plan: Plan) -> str:

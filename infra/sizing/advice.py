@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.facts import InstanceFacts, ModelFacts
 from infra.catalog.markets import Market
-from infra.sizing import kv_cache
+from infra.sizing import cache_support, kv_cache
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.engine import Family
 from infra.sizing.engine_notes import engine_notes, format_notes
+from infra.sizing.fit import PLANNED_BATCHES, Fit
 from infra.sizing.machines import check_limits, check_machine, check_market
 from infra.sizing.markets import market_notes
 from infra.sizing.objective import Objective
@@ -52,6 +54,7 @@ def warnings_for(
     notes = [
         alias_note(request.model, layout.model),
         *format_notes(request, layout, best.machine),
+        *_cache_notes(request, layout),
         _tight_note(request, best),
         *_load_notes(request, load_seconds),
     ]
@@ -63,11 +66,21 @@ def warnings_for(
     return tuple(note for note in notes if note)
 
 
+def _cache_notes(request: PlanRequest, layout: Fit) -> list[str]:
+    notes = [cache_support.quality_note(layout.model, read_cache_dtype(request.kv_cache_dtype)) or ""]
+    if layout.batch_tokens and layout.batch_tokens < PLANNED_BATCHES[0]:
+        notes.append(
+            f"prompts are read {layout.batch_tokens:,} tokens a step, which is slower: each request keeps cache for "
+            f"the tokens in flight, and with {PLANNED_BATCHES[0]:,} a step {layout.model.label} does not fit"
+        )
+    return notes
+
+
 def _tight_note(request: PlanRequest, best: Option) -> str | None:
     """Where less is left over than an estimate may be off by: R1 in fp8 on 8 x 95 GiB has 1.3 GiB to spare."""
     layout, budget = best.fit, best.fit.budget
     each = -(-request.concurrency // layout.data_parallel)
-    needed = kv_cache.needed_tokens(request.context_tokens, each, kv_cache.block_tokens(layout.model))
+    needed = kv_cache.needed_tokens(request.context_tokens, each, kv_cache.reported_block(layout.model))
     spare = budget.kv_cache_bytes * (1 - needed / layout.kv_tokens)
     if best.machine.cores or spare >= TIGHT_PART * budget.usable_bytes:
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.facts import Architecture, Attention
-from infra.sizing import budgets, kv_cache
+from infra.sizing import budgets, cache_support, kv_cache
 from infra.sizing.choice import Option
+from infra.sizing.compressed_cache import BLOCK_TOKENS
 from infra.sizing.engine import Engine, Family
 from infra.sizing.fit import Fit
 from infra.sizing.formats import is_gguf
@@ -34,9 +36,7 @@ FIRST_PROMPT_CACHE = 6800
 
 def dtype_of(layout: Fit) -> str:
     """Activations: what the quantisation fixes, else bf16 where the GPU has it."""
-    if layout.quantization.dtype != "auto":
-        return layout.quantization.dtype
-    return "bfloat16" if layout.gpu.supports_bf16 else "float16"
+    return cache_support.compute_dtype(layout.quantization, layout.gpu)
 
 
 def engine_arguments(option: Option, request: PlanRequest) -> tuple[str, ...]:
@@ -59,7 +59,8 @@ def _vllm(layout: Fit, request: PlanRequest, engine: Engine) -> tuple[str, ...]:
         "served-model-name": layout.model.label,
         "dtype": dtype_of(layout),
         "quantization": method,
-        "kv-cache-dtype": "fp8_ds_mla" if layout.model.attention is Attention.SPARSE_LATENT else None,
+        "kv-cache-dtype": _cache(layout, request, engine),
+        **(_compressed(layout) if layout.model.attention is Attention.COMPRESSED else {}),
         "max-model-len": str(request.context_tokens),
         "tensor-parallel-size": str(layout.tensor_parallel),
         "pipeline-parallel-size": str(layout.pipeline_parallel) if layout.pipeline_parallel > 1 else None,
@@ -90,7 +91,7 @@ def _sglang(option: Option, request: PlanRequest) -> tuple[str, ...]:
         "dtype": dtype_of(layout),
         "load-format": SGLANG_LOADERS.get(method or ""),
         "quantization": SGLANG_METHODS.get(method or "", method),
-        "kv-cache-dtype": "bfloat16" if layout.model.attention is Attention.SPARSE_LATENT else None,
+        "kv-cache-dtype": _cache(layout, request, option.engine),
         "context-length": str(request.context_tokens),
         "tp-size": str(ranks * copies if shares else ranks),
         "pp-size": str(layout.pipeline_parallel) if layout.pipeline_parallel > 1 else None,
@@ -110,11 +111,14 @@ def _llama_cpp(option: Option, request: PlanRequest) -> tuple[str, ...]:
     """
     layout, build, cores = option.fit, option.engine.version[0], option.machine.cores
     slots = kv_cache.needed_tokens(request.context_tokens, request.concurrency, option.engine.slot_tokens)
+    cache = _cache(layout, request, option.engine)
     flags = {
         "model": _model_path(layout, option.engine),
         "alias": layout.model.label,
         "ctx-size": str(slots),
         "parallel": str(request.concurrency),
+        "cache-type-k": cache,
+        "cache-type-v": cache,
         "cache-ram": "0" if build >= FIRST_PROMPT_CACHE else None,
     }
     if cores:
@@ -138,6 +142,22 @@ def _model_path(layout: Fit, engine: Engine) -> str:
         return WEIGHTS_PATH
     kind = layout.quantization.name.upper().replace("FP16", "F16")
     return f"{WEIGHTS_PATH}/{layout.model.label}-{kind}.gguf"
+
+
+def _cache(layout: Fit, request: PlanRequest, engine: Engine) -> str | None:
+    asked = read_cache_dtype(request.kv_cache_dtype)
+    effective = cache_support.in_effect(layout.model, layout.quantization, layout.gpu, engine, asked)
+    return cache_support.cache_flag(layout.model, engine, asked, effective)
+
+
+def _compressed(layout: Fit) -> dict[str, str]:
+    """What V4's recipes add (vLLM recipes @0159550): pages of 256 tokens, and the encoding of prompts, since no release
+    brings a chat template. The tokens of a step are pinned because the cache was sized with them."""
+    return {
+        "block-size": str(BLOCK_TOKENS),
+        "tokenizer-mode": "deepseek_v4",
+        "max-num-batched-tokens": str(layout.batch_tokens),
+    }
 
 
 def _shares_experts(layout: Fit) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from infra.catalog.cache_dtypes import CacheDtype
 from infra.catalog.facts import Attention, Catalog, GpuFacts, ModelFacts, QuantizationFacts
 from infra.catalog.markets import Market
 from infra.sizing import budgets, performance, placement, storage, weights
@@ -93,7 +94,7 @@ class Search:
         return self.software.prepared.catalog
 
     def again(self, **changes: Any) -> Search:
-        """The same search with other hardware, limits or quantisation; context, requests and software must stay.
+        """The same search with other hardware, limits or quantisation; context, requests, cache and software must stay.
 
         A change of the software needs `SoftwareOnGpus` of its own.
         """
@@ -215,7 +216,7 @@ class Search:
         """`fit`, once for each layout: types that differ only in processors share it."""
         ranks, stages = arrangement.tensor_parallel, arrangement.pipeline_parallel
         copies = arrangement.data_parallel
-        key = (quantization.name, gpu.name, engine.version, ranks, stages, copies)
+        key = (quantization.name, gpu.name, engine.family, engine.version, ranks, stages, copies)
         if key not in self.fits:
             self.fits[key] = self._size(quantization, gpu, arrangement, engine)
         return self.fits[key]
@@ -224,21 +225,21 @@ class Search:
         """What rules the GPU out in any layout; a layout that was given is looked at first, as `fit` does."""
         if self.request.tensor_parallel is not None:
             return None
-        return self.prepared.missing_kernel(self.model, quantization, gpu, engine)
+        return self.prepared.missing_kernel(self.model, quantization, gpu, engine, self.request.kv_cache_dtype)
 
     def _size(
         self, quantization: QuantizationFacts, gpu: GpuFacts, arrangement: Arrangement, engine: Engine
     ) -> Fit | Miss:
         copies = arrangement.data_parallel
-        each = -(-self.request.concurrency // copies)
+        request, each = self.request, -(-self.request.concurrency // copies)
         ranks = arrangement.tensor_parallel * arrangement.pipeline_parallel
-        utilization = budgets.planned_utilization(self.request.utilization, engine, gpu, ranks)
+        utilization = budgets.planned_utilization(request.utilization, engine, gpu, ranks)
         return fit(
             self.model,
             quantization,
             gpu,
             arrangement.tensor_parallel,
-            Workload(self.request.context_tokens, each, utilization, engine, _kv_dtype(self.model, engine)),
+            Workload(request.context_tokens, each, utilization, engine, _kv_dtype(self.model, engine, request)),
             pipeline_parallel=arrangement.pipeline_parallel,
             data_parallel=copies,
         )
@@ -323,10 +324,11 @@ class Search:
         return miss
 
 
-def _kv_dtype(model: ModelFacts, engine: Engine) -> str:
+def _kv_dtype(model: ModelFacts, engine: Engine, request: PlanRequest) -> str:
     """SGLang keeps V3.2's cache in 16 bit on Hopper and in fp8 on Blackwell; the larger one is planned with."""
-    is_sparse = model.attention is Attention.SPARSE_LATENT
-    return "bf16" if is_sparse and engine.family is Family.SGLANG else "auto"
+    is_open = request.kv_cache_dtype == CacheDtype.AUTO
+    is_sparse = model.attention is Attention.SPARSE_LATENT and engine.family is Family.SGLANG
+    return CacheDtype.BF16 if is_open and is_sparse else request.kv_cache_dtype
 
 
 def _widest_copy(placed: Sequence[Placed]) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from infra.catalog.facts import ModelFacts
 
-__all__ = ["BLOCK_TOKENS", "CompressedCache", "compressed_cache"]
+__all__ = ["BLOCK_TOKENS", "CompressedCache", "Group", "compressed_cache"]
 
 BLOCK_TOKENS = 256
 """Tokens of one page of the compressed keys (`--block-size 256` in every recipe)."""
@@ -24,9 +24,19 @@ ENTRY_BYTES, INDEX_BYTES = 584, 132
 """A compressed key: 448 fp8, 64 bf16 and 8 bytes of scales; an indexer key: 128 fp8 and a scale."""
 ALIGNMENT = 576
 
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+KEYS_BYTES, INDEX_KEYS_BYTES, FEW_KEYS_BYTES = map(_aligned, (64 * ENTRY_BYTES, 64 * INDEX_BYTES, 2 * ENTRY_BYTES))
+"""One layer's part of a page: 256 tokens compressed 4 times, their indexer keys; 256 tokens compressed 128 times."""
+
 LAYERS_BY_RATIO = {43: (21, 20), 61: (30, 31)}
 """Layers compressed 4 and 128 times. Flash: 21 and 20 beside 2 plain ones (vLLM 0.22.1 on the real model); Pro: as
-SGLang's 23,749.84 bytes a token implies."""
+`compress_ratios` of its config.json and SGLang's 23,749.84 bytes a token say."""
+PICKED = {43: 512, 61: 1024}
+"""Compressed keys that the indexer picks for a token at ratio 4 (`index_topk` of Flash and Pro)."""
 DSPARK_LAYERS = 3
 """Sliding-window layers of the DSpark draft, loaded for speculative decoding only."""
 
@@ -37,6 +47,32 @@ SGLANG_RING_4 = 8 / 128
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Pages one request takes of one kind: `size` tokens a page, the window beside the tokens in flight, one spare."""
+
+    name: str
+    window: int
+    size: int
+    copies: int = 1
+
+    def tokens(self, context_tokens: int, in_flight_tokens: int) -> int:
+        """Held at the same time."""
+        return min(self.window - 1 + in_flight_tokens, context_tokens)
+
+    def pages(self, context_tokens: int, in_flight_tokens: int) -> int:
+        """Of all copies."""
+        return self.copies * (-(-self.tokens(context_tokens, in_flight_tokens) // self.size) + 1)
+
+
+GROUPS = (
+    Group("compressor state at ratio 4", STATE_WINDOW_4, STATE_BLOCK_4),
+    Group("compressor state at ratio 128", STATE_WINDOW_128, STATE_BLOCK_128),
+    Group("sliding windows", WINDOW_TOKENS, WINDOW_BLOCK, 2),
+)
+"""Beside the compressed keys, which take a page for each 256 tokens of the context."""
+
+
+@dataclass(frozen=True, slots=True)
 class CompressedCache:
     """Sizes of the pages of one model."""
 
@@ -44,33 +80,62 @@ class CompressedCache:
     layers_128: int
     layers: int
     """All of them, a loaded draft included: each keeps a sliding window."""
+    picked: int = 1024
+    """Compressed keys a token reads at ratio 4."""
+
+    @property
+    def slots(self) -> int:
+        """Layers of the largest group: one half of those with a sliding window."""
+        return -(-self.layers // 2)
 
     @property
     def page_bytes(self) -> int:
-        """What the check of one full request counts for a page: as many slots as the largest group has layers."""
-        return -(-self.layers // 2) * sum(
-            _aligned(size) for size in (64 * ENTRY_BYTES, 64 * INDEX_BYTES, 2 * ENTRY_BYTES)
-        )
+        """What the check of one full request counts for a page: a slot for each layer of the largest group."""
+        return self.slots * (KEYS_BYTES + INDEX_KEYS_BYTES + FEW_KEYS_BYTES)
 
     @property
     def packed_page_bytes(self) -> int:
         """What a page takes once allocated: 1,002,240 bytes for Flash."""
-        four = _aligned(64 * ENTRY_BYTES) + _aligned(64 * INDEX_BYTES)
-        return self.layers_4 * four + self.layers_128 * _aligned(2 * ENTRY_BYTES)
+        return self.layers_4 * (KEYS_BYTES + INDEX_KEYS_BYTES) + self.layers_128 * FEW_KEYS_BYTES
 
     @property
     def bytes_per_token(self) -> int:
         """The slope alone, rounded up."""
         return -(-self.packed_page_bytes // BLOCK_TOKENS)
 
+    def stage(self, stages: int) -> CompressedCache:
+        """The longest of so many pipeline stages: ratios alternate from layer to layer, so each has half of its layers,
+        rounded up, at most."""
+        if stages == 1:
+            return self
+        longest = -(-self.layers // stages)
+        four, many = min(self.layers_4, -(-longest // 2)), min(self.layers_128, longest // 2 + 1)
+        return CompressedCache(four, many, longest, self.picked)
+
+    def key_pages(self, context_tokens: int) -> int:
+        """Pages of compressed keys: the only part that grows with the context."""
+        return -(-context_tokens // BLOCK_TOKENS)
+
     def pages(self, context_tokens: int, in_flight_tokens: int) -> int:
         """Pages of one request of full length; `in_flight_tokens` are those of the steps not yet settled."""
+        return self.key_pages(context_tokens) + sum(group.pages(context_tokens, in_flight_tokens) for group in GROUPS)
 
-        def held(window: int, block: int) -> int:
-            return -(-min(window - 1 + in_flight_tokens, context_tokens) // block) + 1
+    def longest_context(self, cache_bytes: int, in_flight_tokens: int, most: int) -> int:
+        """The longest request of up to `most` tokens that the check before the start lets pass; 0 where none does."""
+        low, high = 0, most
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = self.needed_bytes(middle, in_flight_tokens) <= cache_bytes
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return low
 
-        states = held(STATE_WINDOW_4, STATE_BLOCK_4) + held(STATE_WINDOW_128, STATE_BLOCK_128)
-        return -(-context_tokens // BLOCK_TOKENS) + states + 2 * held(WINDOW_TOKENS, WINDOW_BLOCK)
+    def read_bytes(self, context_tokens: int) -> float:
+        """What one token reads: the indexer's keys, the compressed keys it picks, all of those at ratio 128, and the
+        windows."""
+        four = context_tokens / 4
+        sparse = self.layers_4 * (four * INDEX_BYTES + min(four, self.picked) * ENTRY_BYTES)
+        dense = self.layers_128 * context_tokens / 128 * ENTRY_BYTES
+        return sparse + dense + self.layers * min(context_tokens, WINDOW_TOKENS) * ENTRY_BYTES
 
     def needed_bytes(self, context_tokens: int, in_flight_tokens: int) -> int:
         """What the engine asks for before it starts with that context."""
@@ -98,8 +163,4 @@ def compressed_cache(model: ModelFacts, draft_layers: int = 0) -> CompressedCach
     if not model.layers:
         return None
     four, many = LAYERS_BY_RATIO.get(model.layers, (model.layers // 2, model.layers - model.layers // 2))
-    return CompressedCache(four, many, model.layers + draft_layers)
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    return CompressedCache(four, many, model.layers + draft_layers, PICKED.get(model.layers, max(PICKED.values())))

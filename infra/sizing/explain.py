@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from infra.catalog.facts import Attention, ModelFacts
-from infra.sizing import kv_cache, storage
-from infra.sizing.engine import LLAMA_CPP_SLOT, Family
+from infra.sizing import storage
+from infra.sizing.engine import Family
 from infra.sizing.explain_budget import explain_budget
+from infra.sizing.explain_cache import explain_cache
 from infra.sizing.explain_speed import explain_price, explain_speed
 from infra.sizing.explain_start import explain_launch, explain_staging
 from infra.sizing.result import Plan
+from infra.sizing.weights import Share
 from infra.units import BYTES_PER_GB, to_gib
 
 __all__ = ["explain"]
@@ -20,7 +21,7 @@ def explain(plan: Plan) -> tuple[str, ...]:
         *(f"software: {line}" for line in plan.software.arithmetic),
         *_weights(plan),
         *_budget(plan),
-        *_cache(plan),
+        *explain_cache(plan),
         *_storage(plan),
         *explain_staging(plan),
         *explain_launch(plan),
@@ -31,14 +32,20 @@ def explain(plan: Plan) -> tuple[str, ...]:
 
 def _weights(plan: Plan) -> tuple[str, ...]:
     parameters = f"{plan.model.parameters / 1e9:.3f} B parameters"
-    files = f"{plan.weights_bytes:,} bytes = {to_gib(plan.weights_bytes):.2f} GiB"
-    each = f"{to_gib(plan.budget.weights_bytes):.2f} GiB"
-    stages = f" / {plan.pipeline_parallel} stages" if plan.pipeline_parallel > 1 else ""
-    ranks = f"checkpoint / {plan.tensor_parallel} ranks{stages}"
+    files = f"{plan.weights_bytes:,} bytes / 2^30 = {to_gib(plan.weights_bytes):.2f} GiB"
+    parts = " + ".join(_share(share) for share in plan.weights_shares if share.whole_bytes)
+    each = f"{to_gib(plan.budget.weights_bytes):.3f} GiB"
     return (
-        f"checkpoint: {parameters} in {plan.quantization}: {files}",
-        f"weights on each GPU: {ranks}, with what every rank repeats: {each}",
+        f"checkpoint of {parameters} in {plan.quantization}: {files}",
+        f"weights on each GPU: {parts} = {each}",
     )
+
+
+def _share(share: Share) -> str:
+    layers, of = share.stage
+    stage = f" x {layers} / {of}" if of > 1 else ""
+    ranks = f" / {share.ranks}" if share.ranks > 1 else ""
+    return f"{share.name} {to_gib(share.whole_bytes):.3f}{stage}{ranks}"
 
 
 def _budget(plan: Plan) -> tuple[str, ...]:
@@ -48,52 +55,28 @@ def _budget(plan: Plan) -> tuple[str, ...]:
     usable, graphs = to_gib(budget.usable_bytes), to_gib(budget.cuda_graphs_bytes)
     allowed = min(usable * utilization, usable - graphs)
     parts = [budget.weights_bytes, budget.non_torch_bytes, budget.activation_bytes]
-    taken = " - ".join(f"{to_gib(part):.2f}" for part in parts)
-    graphs_kept = f"{usable:.2f} - {graphs:.2f} for CUDA graphs"
+    taken = " - ".join(f"{to_gib(part):.3f}" for part in parts)
+    graphs_kept = f"{usable:.3f} - {graphs:.3f} for CUDA graphs"
     return (
-        f"allowed to the engine: smaller of {usable:.2f} x {utilization:g} and {graphs_kept}: {allowed:.2f} GiB",
-        f"cache: {allowed:.2f} - {taken} (weights, non-torch, activations) = {to_gib(budget.kv_cache_bytes):.2f} GiB",
+        f"allowed to the engine: smaller of {usable:.3f} x {utilization:g} and {graphs_kept} = {allowed:.3f} GiB",
+        f"cache: {allowed:.3f} - {taken} (weights, non-torch, activations) = {to_gib(budget.kv_cache_bytes):.3f} GiB",
     )
-
-
-def _cache(plan: Plan) -> tuple[str, ...]:
-    block = kv_cache.block_tokens(plan.model)
-    each = -(-plan.concurrency // plan.data_parallel)
-    slot = max(block, LLAMA_CPP_SLOT) if plan.engine == Family.LLAMA_CPP else block
-    needed = kv_cache.needed_tokens(plan.context_tokens, each, slot)
-    beside = 1 if plan.engine == Family.LLAMA_CPP and plan.pipeline_parallel > 1 else 0
-    layers = -(-(plan.model.layers + beside) // plan.pipeline_parallel)
-    formula = _token_formula(plan.model, plan.tensor_parallel, layers)
-    quotient = f"{plan.budget.kv_cache_bytes:,} / {plan.kv_bytes_per_token:,}"
-    asked = f"{each} x {plan.context_tokens:,} need {needed:,}"
-    return (
-        f"cache of one token on each GPU: {formula} = {plan.kv_bytes_per_token:,} bytes",
-        f"tokens: {quotient}, whole blocks of {block}: {plan.kv_tokens:,}; {asked}",
-    )
-
-
-def _token_formula(model: ModelFacts, ranks: int, layers: int) -> str:
-    if model.attention is Attention.GROUPED:
-        heads = f"{model.kv_heads} KV heads / {min(ranks, model.kv_heads)}"
-        return f"2 x {layers} layers x {heads} x {model.head_dim} x {kv_cache.ELEMENT_BYTES} bytes"
-    if model.attention is Attention.SPARSE_LATENT:
-        return f"{layers} layers x {kv_cache.SPARSE_BYTES_PER_LAYER} bytes, the same on every rank"
-    size = f"({model.kv_lora_rank} + {model.qk_rope_head_dim})"
-    return f"{layers} layers x {size} x {kv_cache.ELEMENT_BYTES} bytes, the same on every rank"
 
 
 def _storage(plan: Plan) -> tuple[str, ...]:
-    speed = f"{plan.volume.throughput_mib_per_second} MiB/s"
+    volume, speed = plan.volume, f"{plan.volume.throughput_mib_per_second} MiB/s"
+    slowest = float(volume.throughput_mib_per_second)
     if plan.instance is not None:
+        slowest = min(slowest, plan.instance.ebs_baseline_mib_per_second)
         speed = f"the smaller of {speed} and the instance's {plan.instance.ebs_baseline_mib_per_second:.0f} MiB/s"
-    size, load = f"{to_gib(plan.weights_bytes):.2f} GiB", plan.load_seconds
-    at_least = f"(at least {storage.MIN_VOLUME_GIB})"
-    budget = f"2 x {load} + {storage.ENGINE_START_SECONDS} s: {plan.startup_budget_seconds} s"
-    local = _instance_store(plan)
+    size = f"{to_gib(plan.weights_bytes):.2f} GiB"
+    room = f"larger of {storage.MIN_VOLUME_GIB} and {size} x {storage.VOLUME_FACTOR}, rounded up"
+    start = f"2 x {plan.load_seconds} + {storage.ENGINE_START_SECONDS}, up to a multiple of 30"
     return (
-        *local,
-        f"volume: {size} x {storage.VOLUME_FACTOR} {at_least}: {plan.volume.size_gib} GiB",
-        f"reading: {size} at {speed}: {load} s; a start counts as failed after {budget}",
+        *_instance_store(plan),
+        f"volume: {room} = {volume.size_gib} GiB",
+        f"seconds of reading at {speed}: {size} x 1,024 / {slowest:.2f}, rounded up = {plan.load_seconds} s",
+        f"a start counts as failed after: {start} = {plan.startup_budget_seconds} s",
     )
 
 

@@ -18,11 +18,11 @@ def explain_budget(plan: Plan) -> tuple[str, ...]:
     work, cache = to_gib(budget.activation_bytes), to_gib(budget.kv_cache_bytes)
     if plan.engine == Family.SGLANG:
         static = weights + cache
-        free = f"({usable:.2f} - {outside:.2f} before loading)"
+        free = f"({usable:.3f} - {outside:.3f} before loading)"
         return (
-            f"weights and cache: {free} x {plan.utilization:g}: {static:.2f} GiB; {work:.2f} are left for activations",
-            f"cache: {static:.2f} - {weights:.2f} (weights) = {cache:.2f} GiB",
+            f"weights and cache: {free} x {plan.utilization:g} = {static:.3f} GiB; {work:.3f} are left for activations",
+            f"cache: {static:.3f} - {weights:.3f} (weights) = {cache:.3f} GiB",
         )
     program = "CUDA context" if plan.gpus else "the program"
-    taken = f"{weights:.2f} (weights) - {outside:.2f} ({program}) - {work:.2f} (compute buffer)"
-    return (f"cache: {usable:.2f} - {taken} = {cache:.2f} GiB",)
+    taken = f"{weights:.3f} (weights) - {outside:.3f} ({program}) - {work:.3f} (compute buffer)"
+    return (f"cache: {usable:.3f} - {taken} = {cache:.3f} GiB",)

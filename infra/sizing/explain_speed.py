@@ -19,20 +19,32 @@ def explain_speed(plan: Plan) -> Iterator[str]:
         return
     one = speed.step
     users = f"{speed.users} user{'s' if speed.users > 1 else ''}, {speed.context_tokens:,} tokens each"
-    bandwidth = f"{plan.gpu.bandwidth_bytes_per_second / 1e9:,.0f} GB/s"
+    bandwidth = plan.gpu.bandwidth_bytes_per_second
+    part = one.read_bytes / (one.reading.expected * bandwidth)
     yield (
-        f"reading for {users}: {one.read_bytes / BYTES_PER_GIB:.3f} GiB on each GPU / (part x {bandwidth}): "
-        f"{_ms(one.reading)} ms"
+        f"reading for {users}: {one.read_bytes / BYTES_PER_GIB:.3f} GiB on each GPU x {BYTES_PER_GIB / 1e6:,.3f} / "
+        f"({part:.2f} x {bandwidth / 1e9:,.1f} GB/s) = {_ms(one.reading)} ms"
     )
-    yield f"arithmetic: {one.flops / 1e9:,.1f} GFLOP on each GPU: {_ms(one.computing)} ms; it overlaps with reading"
+    rate = one.flops / one.computing.expected if one.computing.expected else 0.0
+    if rate:
+        yield (
+            f"arithmetic, which overlaps with reading: {one.flops / 1e9:,.2f} GFLOP on each GPU x 1,000 / "
+            f"{rate / 1e9:,.0f} GFLOP/s = {_ms(one.computing)} ms"
+        )
     yield f"latency: {one.layers} layers x {_ms(one.layer, 3)} ms = {_ms(one.layer.scale(one.layers))} ms"
-    yield f"a token (estimate): the longer of reading and arithmetic, and latency: {_ms(one.seconds)} ms"
+    busy = f"longer of {one.reading.expected * 1e3:.2f} and {one.computing.expected * 1e3:.2f}"
+    yield f"a token (estimate): {busy} + {one.layer.expected * one.layers * 1e3:.2f} = {_ms(one.seconds)} ms"
     each, total = _plain(speed.per_user), _plain(speed.total)
-    yield f"tokens/s (estimate): 1,000 / ms for a user: {each}; x {speed.users} in all: {total}"
-    if speed.first_token_seconds:
+    milliseconds = f"{one.seconds.expected * 1e3:.2f}"
+    yield f"tokens/s (estimate): 1,000 / {milliseconds} = {each}; x {speed.users} in all = {total}"
+    first = speed.first_token_seconds
+    if first and rate:
         flops = traffic.prefill_flops(plan.model, plan.context_tokens) / plan.tensor_parallel
-        first = _plain(speed.first_token_seconds)
-        yield f"first token (estimate): {flops / 1e12:,.1f} TFLOP of the prompt on each GPU, and one step: {first} s"
+        prompt = flops / rate
+        yield (
+            f"first token (estimate): {flops / 1e12:,.1f} TFLOP of the prompt on each GPU / {rate / 1e12:,.3f} TFLOP/s "
+            f"+ {first.expected - prompt:.4f} s of one step = {_plain(first)} s"
+        )
 
 
 def explain_price(plan: Plan) -> Iterator[str]:
@@ -43,8 +55,11 @@ def explain_price(plan: Plan) -> Iterator[str]:
     yield f"price: {price.usd_per_hour:.3f} USD/h x 730 h = {price.usd_per_month:,.2f} USD a month, {price.kind}"
     million = price.usd_per_million_tokens
     if million:
-        hour = f"{price.usd_per_hour:.3f} USD/h / (tokens/s in all x 3,600 / 1,000,000)"
-        yield f"a million tokens (estimate): {hour}: {_plain(million)} USD, busy all the time"
+        each = f"({plan.speed.total.expected if plan.speed else 0:,.2f} tokens/s in all x 3,600 / 1,000,000)"
+        yield (
+            f"a million tokens (estimate), busy all the time: {price.usd_per_hour:.3f} USD/h / {each} = "
+            f"{_plain(million)} USD"
+        )
 
 
 def _ms(seconds: step.Range, digits: int = 2) -> str:
@@ -53,4 +68,9 @@ def _ms(seconds: step.Range, digits: int = 2) -> str:
 
 
 def _plain(values: step.Range) -> str:
-    return f"{values.expected:.3g} ({values.low:.3g} to {values.high:.3g})"
+    return f"{_figures(values.expected)} ({_figures(values.low)} to {_figures(values.high)})"
+
+
+def _figures(value: float) -> str:
+    """Three figures, without an exponent."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else f"{value:.3g}"

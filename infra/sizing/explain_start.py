@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from infra.sizing import staging
 from infra.sizing.result import Plan
 from infra.sizing.step import Range
+from infra.units import BYTES_PER_MIB, to_gib
 
 __all__ = ["explain_launch", "explain_staging"]
 
@@ -19,11 +20,13 @@ def explain_staging(plan: Plan) -> Iterator[str]:
         f"volume {found.volume_mib_per_second:,.0f} MiB/s",
         f"source {found.source.expected:,.0f} MiB/s ({staging.CONNECTIONS} connections x {staging.CONNECTION_MB} MB/s)",
     )
-    slowest = f"{_seconds(found.network_seconds)}, for the {found.limited_by}"
-    yield f"fetching once (estimate): the slowest of {', '.join(parts)}: {slowest}"
-    if found.instance_store_seconds:
-        speed = f"{staging.STORE_MB_PER_GB:g} MB/s a GB"
-        yield f"reading from the instance store instead (estimate): {speed}: {_seconds(found.instance_store_seconds)}"
+    seconds, store = found.network_seconds, found.instance_store_seconds
+    size, rate = f"{to_gib(plan.weights_bytes):.2f} GiB x 1,024", plan.weights_bytes / BYTES_PER_MIB / seconds.expected
+    slowest = f"the slowest of {', '.join(parts)} is the {found.limited_by}"
+    yield f"fetching once (estimate), {slowest}: {size} / {rate:,.1f} MiB/s = {_seconds(seconds)}"
+    if store:
+        rate = plan.weights_bytes / BYTES_PER_MIB / store.expected
+        yield f"reading from the instance store instead (estimate): {size} / {rate:,.1f} MiB/s = {_seconds(store)}"
 
 
 def explain_launch(plan: Plan) -> Iterator[str]:
@@ -49,4 +52,9 @@ def _network(rate: Range | None) -> str:
 
 
 def _seconds(values: Range) -> str:
-    return f"{values.expected:,.3g} s ({values.low:,.3g} to {values.high:,.3g})"
+    return f"{_figures(values.expected)} s ({_figures(values.low)} to {_figures(values.high)})"
+
+
+def _figures(value: float) -> str:
+    """Three, without an exponent."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else f"{value:.3g}"

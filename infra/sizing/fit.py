@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from infra.catalog.cache_dtypes import CacheDtype
 from infra.catalog.facts import Attention, GpuFacts, ModelFacts, QuantizationFacts
-from infra.sizing import budgets, kernels, kv_cache, layout, weights
+from infra.sizing import budgets, cache_support, kernels, kv_cache, layout, weights
 from infra.sizing.compressed_cache import BLOCK_TOKENS, CompressedCache, compressed_cache
 from infra.sizing.cpu import is_cpu
 from infra.sizing.engine import Engine, Family
 from infra.sizing.memory import batch_defaults
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.result import Budget
-from infra.units import to_gib
+from infra.units import gib, to_gib
 
-__all__ = ["Fit", "Workload", "fit"]
+__all__ = ["PLANNED_BATCHES", "Fit", "Workload", "fit"]
+
+PLANNED_BATCHES = (8192, 4096, 2048)
+"""Tokens of a step that a plan tries for a compressed cache, which holds those in flight for each request. 8,192 and
+2,048 are vLLM's own defaults, by the size of the GPU; a plan pins the first that fits (`--max-num-batched-tokens`)."""
+SGLANG_UNCOUNTED = gib(1.5)
+"""SGLang's V4 pools hold less than their formula says: 1.79 GiB of 3.22 on 8x L20 (sglang pull request 28620)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +34,10 @@ class Workload:
     utilization: float
     engine: Engine
     kv_dtype: str = "auto"
+    """A `CacheDtype` for a plan; what a log says otherwise."""
     reproduce: bool = False
     """Retrace what an engine did instead of planning: releases before `FIRST_MEASURED`, V0's own switch to chunked
-    prefill (where a longer context can take less), and the compressed caches of V4."""
+    prefill (where a longer context can take less), and V4 with the engine's default steps and middle workspaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,9 @@ class Fit:
     max_context: int
     pipeline_parallel: int = 1
     data_parallel: int = 1
+    kv_dtype: str = "auto"
+    batch_tokens: int | None = None
+    """Tokens of a step a compressed cache was sized with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,8 @@ def fit(
         or kernels.check_gpu(model, quantization, gpu, workload.engine)
         or layout.check_tensor_parallel(model, quantization, tensor_parallel)
         or layout.check_pipeline_parallel(model, pipeline_parallel)
-        or kernels.check_cache(model, estimate=workload.reproduce)
+        or kernels.check_cache(model, gpu, workload.engine, estimate=workload.reproduce)
+        or _check_cache_dtype(model, quantization, gpu, workload)
     )
     if miss:
         return miss
@@ -120,6 +133,15 @@ def fit(
     if isinstance(outcome, Miss) and budget.cuda_graphs_bytes:
         return _blame_graphs(case, budget) or outcome
     return outcome
+
+
+def _check_cache_dtype(
+    model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, workload: Workload
+) -> Miss | None:
+    """A log's own words for the cache are taken as they are: that engine did run."""
+    if workload.reproduce or workload.kv_dtype == "auto" or workload.kv_dtype not in list(CacheDtype):
+        return None
+    return cache_support.check_cache_dtype(model, quantization, gpu, workload.engine, CacheDtype(workload.kv_dtype))
 
 
 def _blame_graphs(case: _Case, budget: Budget) -> Miss | None:
@@ -174,23 +196,46 @@ def _fit_compressed(case: _Case, budget: Budget, cache: CompressedCache) -> Fit 
     """Every request takes its constant; the pool must hold as many full requests as are asked for."""
     workload, room = case.workload, budget.kv_cache_bytes * case.pipeline_parallel
     if workload.engine.family is Family.SGLANG:
-        return _fit_in_pools(case, budget, cache, room)
-    in_flight = batch_defaults(case.gpu)[0] * workload.engine.steps_in_flight
+        return _fit_in_pools(case, budget, cache)
+    if workload.reproduce:
+        return _fit_pages(case, budget, cache, room, batch_defaults(case.gpu)[0])
+    stage = cache.stage(case.pipeline_parallel)
+    outcomes = (_fit_pages(case, budget, stage, budget.kv_cache_bytes, batch) for batch in PLANNED_BATCHES)
+    return _first_fit(outcomes)
+
+
+def _first_fit(outcomes: Iterator[Fit | Miss]) -> Fit | Miss:
+    """The first that fits, else the last, which needs least."""
+    outcome = next(outcomes)
+    while isinstance(outcome, Miss):
+        following = next(outcomes, None)
+        if following is None:
+            break
+        outcome = following
+    return outcome
+
+
+def _fit_pages(case: _Case, budget: Budget, cache: CompressedCache, room: int, batch_tokens: int) -> Fit | Miss:
+    """vLLM's check of one full request, and the requests its log line counts."""
+    workload = case.workload
+    in_flight = batch_tokens * workload.engine.steps_in_flight
     if room < cache.needed_bytes(1, in_flight):
         return _no_room_for_weights(case, budget)
     tokens = cache.reported_tokens(room, workload.context_tokens, in_flight)
     needed = workload.context_tokens * workload.concurrency
     if cache.needed_bytes(workload.context_tokens, in_flight) > room or tokens < needed:
         return _no_room_for_cache(case, min(tokens, needed - 1), needed)
-    constant = cache.needed_bytes(1, in_flight)
-    longest = (room - constant) // cache.page_bytes * kv_cache.block_tokens(case.model)
-    max_context = min(case.model.max_positions, max(longest, workload.context_tokens))
-    return _fit_of(case, budget, cache.bytes_per_token, tokens, max_context)
+    max_context = cache.longest_context(room, in_flight, case.model.max_positions)
+    return _fit_of(case, budget, cache.bytes_per_token, tokens, max_context, batch_tokens)
 
 
-def _fit_in_pools(case: _Case, budget: Budget, cache: CompressedCache, room: int) -> Fit | Miss:
+def _fit_in_pools(case: _Case, budget: Budget, cache: CompressedCache) -> Fit | Miss:
     """SGLang keeps no constant for each request: its pools are shares of the tokens."""
     workload, each = case.workload, cache.sglang_bytes_per_token()
+    room: float = budget.kv_cache_bytes * case.pipeline_parallel
+    if not workload.reproduce:
+        longest = -(-case.model.layers // case.pipeline_parallel)
+        room = (budget.kv_cache_bytes - SGLANG_UNCOUNTED) * case.model.layers / longest
     if room < each * BLOCK_TOKENS:
         return _no_room_for_weights(case, budget)
     tokens = int(room / each) // BLOCK_TOKENS * BLOCK_TOKENS
@@ -199,7 +244,9 @@ def _fit_in_pools(case: _Case, budget: Budget, cache: CompressedCache, room: int
     return _fit_of(case, budget, round(each), tokens, min(case.model.max_positions, tokens))
 
 
-def _fit_of(case: _Case, budget: Budget, token_bytes: int, tokens: int, max_context: int) -> Fit:
+def _fit_of(
+    case: _Case, budget: Budget, token_bytes: int, tokens: int, max_context: int, batch_tokens: int | None = None
+) -> Fit:
     return Fit(
         case.model,
         case.quantization,
@@ -211,6 +258,8 @@ def _fit_of(case: _Case, budget: Budget, token_bytes: int, tokens: int, max_cont
         max_context,
         case.pipeline_parallel,
         case.data_parallel,
+        case.workload.kv_dtype,
+        batch_tokens,
     )
 
 

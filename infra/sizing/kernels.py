@@ -21,6 +21,10 @@ NATIVE_FP8 = (8, 9)
 """Ada and Hopper multiply fp8; below it a blocked fp8 checkpoint is run as a bf16 copy (GPUStack's guide for R1)."""
 SGLANG_V4 = (8, 9)
 """SGLang raises V4's fp4 experts to fp8 where a GPU has no kernel for them (sglang PR 28620, 8x L20)."""
+FIRST_V4_ON_SM120 = Engine((0, 24, 0))
+"""vLLM pull request 43477 brought V4 to compute capability 12.x and is in 0.24.0; Hopper and the data-centre Blackwells
+ran it from 0.20.0 on (recipes @0159550). Older GPUs have forks only (vLLM issues 40851 and 40902)."""
+COMPRESSED_MAJORS, FIRST_SM120 = (9, 10, 12), 12
 SPARSE_ATTENTION_MAJORS = (9, 10)
 """FlashMLA sparse kernels: Hopper and data-centre Blackwell (vLLM recipes, V3.2)."""
 
@@ -36,9 +40,14 @@ def check_engine(model: ModelFacts, engine: Engine) -> Miss | None:
     return Miss(Reason.ENGINE_VERSION, message, "engineVersion", str(engine), allowed, f"use vLLM {allowed}")
 
 
-SGLANG_FLOORS = {Attention.GROUPED: (0, 4, 1), Attention.LATENT: (0, 4, 1), Attention.SPARSE_LATENT: (0, 5, 3)}
+SGLANG_FLOORS = {
+    Attention.GROUPED: (0, 4, 1),
+    Attention.LATENT: (0, 4, 1),
+    Attention.SPARSE_LATENT: (0, 5, 3),
+    Attention.COMPRESSED: (0, 5, 13),
+}
 """0.4.1 was the first with V3, and kept its settings of memory until today; 0.5.3 the first with V3.2 (release notes,
-from knowledge)."""
+from knowledge); 0.5.13 is the oldest that is reported to run V4 (sglang 28189)."""
 LLAMA_CPP_FLOORS = {Attention.GROUPED: (4000, 0, 0), Attention.LATENT: (8041, 0, 0)}
 """b4000 (November 2024) has all flags of a plan. Before PR 19067 (January 2026) the latent cache was almost twice as
 large; b8041, of February 2026, is the first build known to be later."""
@@ -77,17 +86,31 @@ def check_format(model: ModelFacts, quantization: QuantizationFacts, engine: Eng
     return None
 
 
-def check_cache(model: ModelFacts, *, estimate: bool = False) -> Miss | None:
-    """Refuse caches that a number of bytes per token does not describe, unless an estimate of a known shape will do."""
-    if model.attention is not Attention.COMPRESSED or (estimate and model.layers):
+def check_cache(model: ModelFacts, gpu: GpuFacts, engine: Engine, *, estimate: bool = False) -> Miss | None:
+    """Whether a compressed cache can be sized, and has kernels on that GPU; an estimate takes the latter as given."""
+    if model.attention is not Attention.COMPRESSED:
         return None
-    message = (
-        f"{model.label} keeps a compressed cache (a constant per request and a small slope), "
-        "which this version cannot size exactly"
-    )
-    return Miss(
-        Reason.UNSUPPORTED_CACHE, message, "model", model.label, "a model of the R1, V3, V2 or distill families"
-    )
+    if not model.layers:
+        message = (
+            f"{model.label} keeps a compressed cache of a shape of its own, which is not published: "
+            "its layers by compression ratio and the pages of the engine"
+        )
+        allowed = "DeepSeek-V4-Flash-0731 or DeepSeek-V4-Pro-0813, whose cache is known"
+        return Miss(Reason.UNSUPPORTED_CACHE, message, "model", model.label, allowed, f"use {allowed}")
+    if estimate or engine.family is not Family.VLLM or gpu.compute_capability is None:
+        return None
+    return _check_compressed_kernel(model, gpu, gpu.compute_capability, engine)
+
+
+def _check_compressed_kernel(model: ModelFacts, gpu: GpuFacts, have: tuple[int, int], engine: Engine) -> Miss | None:
+    if have[0] not in COMPRESSED_MAJORS:
+        message = f"{gpu.name}: no kernel of vLLM for the compressed cache of {model.label}"
+        return Miss(Reason.KERNEL, message, "gpu", gpu.name, "H100, H200, H20, B200, B300 or RTX PRO 6000")
+    if have[0] < FIRST_SM120 or engine >= FIRST_V4_ON_SM120:
+        return None
+    message = f"{model.label} runs on {gpu.name} (compute capability {_text(have)}) from vLLM {FIRST_V4_ON_SM120} on"
+    allowed = f"{FIRST_V4_ON_SM120} or later"
+    return Miss(Reason.ENGINE_VERSION, message, "engineVersion", str(engine), allowed, f"use vLLM {allowed}")
 
 
 def check_quantization(model: ModelFacts, quantization: QuantizationFacts) -> Miss | None:

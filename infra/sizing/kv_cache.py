@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from infra.catalog.facts import Attention, ModelFacts
-from infra.sizing.compressed_cache import BLOCK_TOKENS
 from infra.sizing.engine import Engine
 
-__all__ = ["block_tokens", "bytes_per_token", "capacity_tokens", "element_bytes", "needed_tokens"]
+__all__ = ["block_tokens", "bytes_per_token", "capacity_tokens", "element_bytes", "needed_tokens", "reported_block"]
 
 ELEMENT_BYTES = 2
 """16-bit cache, the engine's default for each model except V3.2."""
-ELEMENT_BYTES_BY_DTYPE = {"fp8": 1.0, "int8": 1.0, "q8_0": 34 / 32, "q5_0": 22 / 32, "q4_0": 18 / 32, "fp32": 4.0}
+ELEMENT_BYTES_BY_DTYPE = {
+    "fp8": 1.0, "int8": 1.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32, "q4_0": 18 / 32,
+    "iq4_nl": 18 / 32, "fp32": 4.0,
+}  # fmt: skip
 """By the start of the name (`fp8_e4m3`); llama.cpp's kinds with a scale for 32 elements. Any other name is 16 bit."""
 SPARSE_BYTES_PER_LAYER = 656 + 128 + 4
 """V3.2: fp8_ds_mla entry (vLLM kv_cache_interface.py) and the indexer's key with its scale."""
@@ -19,10 +21,13 @@ INDEX_BYTES = 128 + 4
 
 
 def block_tokens(model: ModelFacts) -> int:
-    """Tokens of one block: 16 by default, 64 for FlashMLA, 256 for compressed caches."""
-    if model.attention is Attention.COMPRESSED:
-        return BLOCK_TOKENS
+    """Tokens of one block: 16 by default, 64 for FlashMLA. Compressed caches have pages of another sort."""
     return 16 if model.attention is Attention.GROUPED else 64
+
+
+def reported_block(model: ModelFacts) -> int:
+    """What a stated number of tokens counts a request in: a compressed cache counts whole requests already."""
+    return 1 if model.attention is Attention.COMPRESSED else block_tokens(model)
 
 
 def element_bytes(kv_dtype: str) -> float:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from infra.catalog.facts import ModelFacts, QuantizationFacts
+from infra.catalog.facts import Attention, ModelFacts, QuantizationFacts
 from infra.sizing.refusal import Miss, Reason
 
 __all__ = ["check_pipeline_parallel", "check_tensor_parallel", "splits", "spread"]
+
+HEADS_OF_A_GROUP = 8
+"""V4 projects the output of its heads in groups that lie whole on a rank: `o_groups` of 8 for 64 heads and of 16 for
+128 (config.json of Flash and Pro; vllm/models/deepseek_v4/attention.py divides them by the ranks)."""
 
 
 def splits(model: ModelFacts, quantization: QuantizationFacts, gpus: int) -> tuple[int, ...]:
@@ -23,6 +27,10 @@ def check_tensor_parallel(model: ModelFacts, quantization: QuantizationFacts, ra
     if heads % ranks or (kv_heads % ranks and ranks % kv_heads):
         rule = f"{heads} attention heads and {kv_heads} KV heads"
         return _miss(Reason.ATTENTION_HEADS, f"{model.label} has {rule}, which {ranks} ranks do not divide", ranks)
+    groups = heads // HEADS_OF_A_GROUP
+    if model.attention is Attention.COMPRESSED and groups % ranks:
+        message = f"{model.label} projects its output in {groups} groups of heads, which {ranks} ranks do not divide"
+        return _miss(Reason.ATTENTION_HEADS, message, ranks)
     block = model.quantization_block
     if block is None or quantization.name != model.native_dtype:
         return None

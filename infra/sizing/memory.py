@@ -57,6 +57,10 @@ INDEXER_BYTES = 4
 COMPRESSED_PEAK = gib(6.5)
 """V4's workspaces, whatever the step: 7.1 GiB on 8x B200, 5.6 to 7.0 on 8x RTX PRO 5000, 7.4 on 2x H20, 5.5 to 7.1 on
 4x 4090-48 (recipes 762; a 0.22.1 report; vLLM 51041; vllm-deepseek-v4-sm89 issues 41 and 54)."""
+PLANNED_PEAK, PLANNED_PEAK_OF_STEP = gib(5.5), gib(2) / 4096
+"""What a plan counts on instead: a constant, and what a step of 8,192 tokens adds for each element of hidden size. That
+is 7.5 GiB for Flash, above all of these; with 16,384 tokens a step 9.9 were left out (vLLM 44376). Pro's 9.0 GiB follow
+from its width and were not measured."""
 
 CUDA_GRAPHS = gib(1)
 """-0.9 to +1.0 GiB in logs, 0.51 to 1.85 with a mean of 1.04 in llm-d's second report; without it a 70B on 8 GPUs
@@ -87,8 +91,9 @@ def divide(
     """The budget of one GPU; `kv_cache_bytes` is below 0 when the weights leave no room.
 
     `chunked` follows V0's own switch to chunked prefill above 32 Ki tokens, where a longer context takes less; without
-    it the larger figure counts. `driver` is the rank that samples, the fullest one in V0. The engine itself keeps no
-    room for CUDA graphs before it prints its cache: `graphs_bytes` of 0 gives that figure.
+    it the larger figure counts, as does that of V4's workspaces. `driver` is the rank that samples, the fullest one in
+    V0. The engine itself keeps no room for CUDA graphs before it prints its cache: `graphs_bytes` of 0 gives that
+    figure.
     """
     non_torch = non_torch_bytes(tensor_parallel, gpu, engine)
     activation = activation_bytes(
@@ -171,7 +176,8 @@ def activation_bytes(
         )
     tokens = batch_defaults(gpu)[0]
     if model.attention is Attention.COMPRESSED:
-        return max(COMPRESSED_PEAK, math.ceil(sampler))
+        planned = PLANNED_PEAK + PLANNED_PEAK_OF_STEP * model.hidden_size
+        return math.ceil(max(COMPRESSED_PEAK if chunked else planned, sampler))
     step = _step_bytes(model, tokens, tensor_parallel) + _up_projection(model, tensor_parallel, context_tokens)
     if model.attention is Attention.SPARSE_LATENT:
         step += tokens * context_tokens * INDEXER_BYTES

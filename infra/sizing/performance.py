@@ -26,6 +26,7 @@ def speed_with(
         users=users,
         context_tokens=request.context_tokens,
         runtime=Runtime.of(engine),
+        kv_dtype=layout.kv_dtype,
     )
 
 
@@ -38,6 +39,7 @@ def first_token(layout: Fit, arrangement: Arrangement, request: PlanRequest, eng
         arrangement.layout(layout.model),
         prompt_tokens=request.context_tokens,
         runtime=Runtime.of(engine),
+        kv_dtype=layout.kv_dtype,
     )
 
 
@@ -51,6 +53,7 @@ def step_with(users: int, layout: Fit, arrangement: Arrangement, request: PlanRe
         users=users,
         context_tokens=request.context_tokens,
         runtime=Runtime.of(engine),
+        kv_dtype=layout.kv_dtype,
     )
 
 
@@ -59,7 +62,7 @@ def most_users(layout: Fit, arrangement: Arrangement, request: PlanRequest, engi
     the slots it was started with."""
     if engine.family is Family.LLAMA_CPP:
         return request.concurrency
-    block = kv_cache.block_tokens(layout.model)
+    block = kv_cache.reported_block(layout.model)
     held = layout.kv_tokens // kv_cache.needed_tokens(request.context_tokens, 1, block)
     each = min(held, int(default_sequences(layout.gpu, engine)))
     return max(request.concurrency, each * arrangement.data_parallel)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
 from infra.catalog.facts import Catalog, CpuInstanceFacts
 from infra.catalog.load import cpu_instances
 from infra.catalog.markets import price_in
-from infra.sizing import budgets, images, kv_cache, speed, staging, storage, weights
+from infra.sizing import budgets, cache_support, images, kv_cache, speed, staging, storage, weights
 from infra.sizing.advice import refuse, warnings_for
 from infra.sizing.arguments import dtype_of, engine_arguments
 from infra.sizing.choice import Choice, Failure, Option, Search
@@ -38,6 +41,7 @@ def plan(
     """
     usable = (cpu_instances() if processors is None else processors) if request.engine is Family.LLAMA_CPP else ()
     model = check_request(request, catalog, usable)
+    request = replace(request, kv_cache_dtype=read_cache_dtype(request.kv_cache_dtype))
     prepared = prepare(catalog, facts or load_compatibility(), usable)
     software = SoftwareOnGpus(model, request, prepared)
     search = Search(model, request, software, prepared.fits_of(model, request))
@@ -86,7 +90,10 @@ def _plan(search: Search, choice: Choice) -> Plan:
         nodes=arrangement.machines,
         instance=instance,
         weights_bytes=checkpoint,
+        weights_shares=_weights_shares(best),
         budget=layout.budget,
+        kv_cache_dtype=_cache_dtype(best, request),
+        batch_tokens=layout.batch_tokens,
         kv_bytes_per_token=layout.kv_bytes_per_token,
         kv_tokens=layout.kv_tokens,
         max_context=layout.max_context,
@@ -128,6 +135,24 @@ def _staging(search: Search, best: Option, checkpoint: int, store: Volume) -> st
     used = {one.host for one in best.placed}
     links = [host.network_gbit for host in search.request.hosts if host.name in used and host.network_gbit]
     return staging.stage(checkpoint, write, staging.network_of_host(min(links, default=None)))
+
+
+def _weights_shares(best: Option) -> tuple[weights.Share, ...]:
+    layout = best.fit
+    return weights.gpu_weights_shares(
+        layout.model,
+        layout.quantization,
+        layout.tensor_parallel,
+        pipeline_parallel=layout.pipeline_parallel,
+        data_parallel=layout.data_parallel,
+        engine=best.engine,
+        gpu=layout.gpu,
+    )
+
+
+def _cache_dtype(best: Option, request: PlanRequest) -> str:
+    asked = read_cache_dtype(request.kv_cache_dtype)
+    return cache_support.in_effect(best.fit.model, best.fit.quantization, best.fit.gpu, best.engine, asked)
 
 
 def _host_need(search: Search, best: Option, checkpoint: int) -> storage.HostNeed:

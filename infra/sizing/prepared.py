@@ -11,7 +11,7 @@ from infra.catalog.compatibility import CompatibilityFacts
 from infra.catalog.facts import Catalog, CpuInstanceFacts, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing import layout
 from infra.sizing.compatibility import Conflict, Resolved, Stack, resolve
-from infra.sizing.engine import Engine, Version
+from infra.sizing.engine import Engine, Family, Version
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.machines import Machine, machine_of, machine_without_gpu
 from infra.sizing.refusal import Miss, Reason
@@ -19,8 +19,8 @@ from infra.sizing.request import PlanRequest
 
 __all__ = ["FitKey", "Prepared", "prepare"]
 
-FitKey = tuple[str, str, Version, int, int, int]
-"""Quantisation, GPU, engine; tensor, pipeline and data parallel."""
+FitKey = tuple[str, str, Family, Version, int, int, int]
+"""Quantisation, GPU, engine and release; tensor, pipeline and data parallel."""
 KEPT = 4
 LEAST = 16
 """Tokens of the smallest request, for a question that no amount of memory changes."""
@@ -39,14 +39,24 @@ class Prepared:
     machines: tuple[Machine, ...]
     processors: tuple[CpuInstanceFacts, ...] = ()
     """EC2 types without accelerator that are machines too; only llama.cpp runs on them."""
-    kernels: dict[tuple[str, str, str, Engine], Miss | None] = field(default_factory=dict)
+    kernels: dict[tuple[str, str, str, Family, Version, str], Miss | None] = field(default_factory=dict)
     splits_of: dict[tuple[str, str, int], tuple[int, ...]] = field(default_factory=dict)
     software: dict[tuple[str | None, ...], Resolved | Conflict] = field(default_factory=dict)
-    fits: dict[tuple[str, str, int, int, float | None], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
+    fits: dict[tuple[str | float | None, ...], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
 
     def fits_of(self, model: ModelFacts, request: PlanRequest) -> dict[FitKey, Fit | Miss]:
-        """Layouts sized for one model and workload; only the last few workloads are kept."""
-        key = (model.id, str(request.engine), request.context_tokens, request.concurrency, request.utilization)
+        """Layouts sized for one model and workload; only the last few workloads are kept.
+
+        The key is every field of the request that `fit` sees beside those of `FitKey`.
+        """
+        key = (
+            model.id,
+            str(request.engine),
+            request.context_tokens,
+            request.concurrency,
+            request.utilization,
+            str(request.kv_cache_dtype),
+        )
         if key not in self.fits:
             while len(self.fits) >= KEPT:
                 del self.fits[next(iter(self.fits))]
@@ -54,12 +64,12 @@ class Prepared:
         return self.fits[key]
 
     def missing_kernel(
-        self, model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine
+        self, model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine, kv_dtype: str
     ) -> Miss | None:
         """What rules the combination out whatever its memory."""
-        key = (model.id, quantization.name, gpu.name, engine)
+        key = (model.id, quantization.name, gpu.name, engine.family, engine.version, kv_dtype)
         if key not in self.kernels:
-            outcome = fit(model, quantization, gpu, 1, Workload(LEAST, 1, 0.92, engine))
+            outcome = fit(model, quantization, gpu, 1, Workload(LEAST, 1, 0.92, engine, kv_dtype))
             lacks = isinstance(outcome, Miss) and outcome.reason in WITHOUT_MEMORY
             self.kernels[key] = outcome if isinstance(outcome, Miss) and lacks else None
         return self.kernels[key]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from infra.catalog.markets import Market
 from infra.errors import ConfigurationError, raise_all
+from infra.sizing.cache_support import taken_by
 from infra.sizing.engine import SERVING, Family
 from infra.sizing.hosts import Host
 from infra.sizing.objective import Objective
@@ -41,6 +42,8 @@ class PlanRequest:
     pipeline_parallel: int | None = None
     """None makes one stage of each machine."""
     data_parallel: int = 1
+    kv_cache_dtype: str = "auto"
+    """Format of the KV cache: a name of `CacheDtype`, or an engine's own for it."""
     utilization: float | None = None
     """vLLM's `--gpu-memory-utilization`, SGLang's `--mem-fraction-static`; None takes the engine's own default."""
     load_target_seconds: int = 300
@@ -107,8 +110,16 @@ class PlanRequest:
         for key, given, why, allowed in self._beyond_the_engine():
             message, fix = f"{key}: {given} is not usable: llama.cpp {why}", f"leave out {key}, or use --engine vllm"
             yield ConfigurationError(message, code="SKS0205", key=key, value=given, allowed=allowed, fix=fix)
+        else:
+            yield from self._cache_mistakes()
         for key, given in self._contradictions():
             yield _wrong(key, given, ONLY_ONE[key])
+
+    def _cache_mistakes(self) -> Iterator[ConfigurationError]:
+        try:
+            taken_by(self.kv_cache_dtype, self.engine)
+        except ConfigurationError as error:
+            yield error
 
     def _beyond_the_engine(self) -> Iterator[tuple[str, object, str, str]]:
         """What llama.cpp has no setting for. It splits a model by whole layers over the GPUs of one machine."""

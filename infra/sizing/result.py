@@ -11,6 +11,7 @@ from infra.sizing import cost
 from infra.sizing.launch import Launch
 from infra.sizing.staging import Staging
 from infra.sizing.step import Range, Step
+from infra.sizing.weights import Share
 from infra.units import to_gib
 
 __all__ = ["Alternative", "Budget", "HostShare", "Plan", "Price", "Rejected", "Software", "Speed", "Volume"]
@@ -205,11 +206,18 @@ class Plan:
     """None for a node one owns."""
     weights_bytes: int
     """Size of the checkpoint on disk."""
+    weights_shares: tuple[Share, ...]
+    """What the weights of one GPU are made of."""
     budget: Budget
+    kv_cache_dtype: str
+    """Format in effect: what `auto` stands for."""
+    batch_tokens: int | None
+    """Tokens of one step that a compressed cache (V4) was sized with; None where they take no cache."""
     kv_bytes_per_token: int
-    """On one GPU."""
+    """On one GPU; of a compressed cache (V4) the slope alone."""
     kv_tokens: int
-    """Tokens the cache of one copy of the model holds, whole blocks."""
+    """Tokens the cache of one copy of the model holds, whole blocks. Of a compressed cache what the engine prints as
+    `GPU KV cache size`: requests of `context_tokens` that fit, times that length."""
     max_context: int
     """Longest single request: the smaller of the cache and the model's positions."""
     context_tokens: int
@@ -280,6 +288,7 @@ class Plan:
                 "cuda_graphs_gib": _gib(budget.cuda_graphs_bytes),
                 "kv_cache_gib": _gib(budget.kv_cache_bytes),
             },
+            "kv_cache_dtype": str(self.kv_cache_dtype),
             "kv_bytes_per_token": self.kv_bytes_per_token,
             "kv_tokens": self.kv_tokens,
             "max_context": self.max_context,

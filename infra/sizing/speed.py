@@ -69,6 +69,7 @@ def estimate_speed(
     context_tokens: int = 0,
     runtime: Runtime = Runtime.CURRENT,
     draft: bool = False,
+    kv_dtype: str = "auto",
 ) -> SpeedRange | SpeedUnknown:
     """Decoding speed for `users` at the same time, each `context_tokens` into its text.
 
@@ -80,7 +81,14 @@ def estimate_speed(
         return unknown
     layout = layout or Layout()
     seconds = step_seconds(
-        model, quantization, gpu, layout, users=users, context_tokens=context_tokens, runtime=runtime
+        model,
+        quantization,
+        gpu,
+        layout,
+        users=users,
+        context_tokens=context_tokens,
+        runtime=runtime,
+        kv_dtype=kv_dtype,
     )
     per_user = seconds.inverse(draft_gain(users) if draft else 1.0)
     return SpeedRange(
@@ -133,6 +141,7 @@ def estimate_first_token(
     *,
     prompt_tokens: int,
     runtime: Runtime = Runtime.CURRENT,
+    kv_dtype: str = "auto",
 ) -> Range | SpeedUnknown:
     """Seconds until the first token of a prompt that waits for nobody: the prompt's arithmetic, and one step."""
     unknown = _unknown(model, gpu)
@@ -141,7 +150,16 @@ def estimate_first_token(
     if peak_flops(quantization, gpu) <= 0:
         return SpeedUnknown(f"the TFLOPS of {gpu.name} are not in the catalogue")
     layout = layout or Layout()
-    step = step_seconds(model, quantization, gpu, layout, users=1, context_tokens=prompt_tokens, runtime=runtime)
+    step = step_seconds(
+        model,
+        quantization,
+        gpu,
+        layout,
+        users=1,
+        context_tokens=prompt_tokens,
+        runtime=runtime,
+        kv_dtype=kv_dtype,
+    )
     return prompt_seconds(model, quantization, gpu, layout, prompt_tokens).plus(step)
 
 

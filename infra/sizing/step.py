@@ -180,9 +180,19 @@ def step_seconds(
     users: int,
     context_tokens: int,
     runtime: Runtime,
+    kv_dtype: str = "auto",
 ) -> Range:
     """Seconds until each of `users` has one more token."""
-    return step(model, quantization, gpu, layout, users=users, context_tokens=context_tokens, runtime=runtime).seconds
+    return step(
+        model,
+        quantization,
+        gpu,
+        layout,
+        users=users,
+        context_tokens=context_tokens,
+        runtime=runtime,
+        kv_dtype=kv_dtype,
+    ).seconds
 
 
 def step(
@@ -194,6 +204,7 @@ def step(
     users: int,
     context_tokens: int,
     runtime: Runtime,
+    kv_dtype: str = "auto",
 ) -> Step:
     """What one more token for each of `users` takes.
 
@@ -201,7 +212,7 @@ def step(
     that of a group, and with one user only one stage works at a time.
     """
     group = -(-users // (layout.data_parallel * layout.pipeline_parallel))
-    read_bytes = _read_bytes(model, quantization, layout, group, context_tokens)
+    read_bytes = _read_bytes(model, quantization, layout, group, context_tokens, kv_dtype)
     flops = 2.0 * model.active_parameters * group / layout.tensor_parallel
     table = LLAMA_CPP_LATENCY_MS if runtime is Runtime.LLAMA_CPP else LATENCY_MS
     factor = OLD_FACTOR if runtime is Runtime.OLD else 1.0
@@ -245,11 +256,16 @@ def _bandwidth(gpu: GpuFacts, quantization: QuantizationFacts) -> Range:
 
 
 def _read_bytes(
-    model: ModelFacts, quantization: QuantizationFacts, layout: Layout, group: int, context_tokens: int
+    model: ModelFacts,
+    quantization: QuantizationFacts,
+    layout: Layout,
+    group: int,
+    context_tokens: int,
+    kv_dtype: str,
 ) -> float:
     """Bytes one rank reads, all stages after one another."""
     ranks = layout.tensor_parallel
     tokens = group * (layout.data_parallel if layout.expert_parallel else 1)
     read = traffic.weights_read(model, quantization, tokens)
-    cache = group * traffic.cache_read_bytes(model, context_tokens, ranks)
+    cache = group * traffic.cache_read_bytes(model, context_tokens, ranks, kv_dtype)
     return read.split / ranks + read.repeated + read.experts / layout.expert_ranks + cache

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from infra.catalog.facts import Architecture, Attention, ModelFacts, QuantizationFacts
 from infra.sizing import weights
+from infra.sizing.compressed_cache import compressed_cache
+from infra.sizing.kv_cache import element_bytes
 
 __all__ = ["WeightsRead", "cache_read_bytes", "lower_bound_bytes", "prefill_flops", "weights_read"]
 
-CACHE_ELEMENT_BYTES = 2
 SPARSE_TOKENS, SPARSE_ENTRY_BYTES, INDEX_KEY_BYTES = 2048, 656, 132
 """V3.2 reads the indexer's key of every token, and the entries of the 2,048 it picks (config.json: index_topk)."""
-COMPRESSED_BYTES = 4096
-"""V4, all layers: 4 to 93 KiB a token are stored (vLLM issue 51041); its attention is sparse, so the lower is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +63,27 @@ def lower_bound_bytes(model: ModelFacts, quantization: QuantizationFacts) -> flo
     return read - min(table, read / 2)
 
 
-def cache_read_bytes(model: ModelFacts, context_tokens: int, tensor_parallel: int) -> float:
-    """Cache that one rank reads for one token of a sequence of `context_tokens`, all layers, 16-bit elements.
+def cache_read_bytes(model: ModelFacts, context_tokens: int, tensor_parallel: int, kv_dtype: str = "auto") -> float:
+    """Cache that one rank reads for one token of a sequence of `context_tokens`, all layers.
 
     Grouped heads are split over the ranks; the latent vector is on each of them (as in `kv_cache`, which counts what is
-    stored; this counts what is read). 0 where the shape is not published.
+    stored; this counts what is read, in elements of the same size). 0 where the shape is not published.
     """
     if model.attention is Attention.COMPRESSED:
-        return float(context_tokens * COMPRESSED_BYTES)
+        cache = compressed_cache(model)
+        return cache.read_bytes(context_tokens) if cache else 0.0
+    element = element_bytes(kv_dtype)
+    latent = (model.kv_lora_rank or 0) + (model.qk_rope_head_dim or 0)
     if model.attention is Attention.SPARSE_LATENT:
         picked = min(context_tokens, SPARSE_TOKENS)
-        return float(model.layers * (context_tokens * INDEX_KEY_BYTES + picked * SPARSE_ENTRY_BYTES))
+        entry = SPARSE_ENTRY_BYTES if kv_dtype == "auto" or element == 1 else latent * element
+        return float(model.layers * (context_tokens * INDEX_KEY_BYTES + picked * entry))
     if model.attention is Attention.LATENT:
-        elements = (model.kv_lora_rank or 0) + (model.qk_rope_head_dim or 0)
+        elements = latent
     else:
         heads = model.kv_heads / min(tensor_parallel, model.kv_heads) if model.kv_heads else 0
         elements = round(2 * heads * (model.head_dim or 0))
-    return float(context_tokens * model.layers * elements * CACHE_ELEMENT_BYTES)
+    return float(context_tokens * model.layers * elements * element)
 
 
 def prefill_flops(model: ModelFacts, prompt_tokens: int) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from infra.catalog.facts import Architecture, Attention, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing.engine import Engine, Family
 
-__all__ = ["Parts", "checkpoint_bytes", "dense_parameters", "gpu_weights_bytes", "parts"]
+__all__ = ["Parts", "Share", "checkpoint_bytes", "dense_parameters", "gpu_weights_bytes", "gpu_weights_shares", "parts"]
 
 HOPPER, NATIVE_FP4_MAJORS = (9, 0), (10, 12)
 SGLANG_V4_HOPPER = 1.25
@@ -58,6 +59,24 @@ def checkpoint_bytes(model: ModelFacts, quantization: QuantizationFacts) -> int:
     return math.ceil((model.parameters - kept) * quantization.bytes_per_parameter + kept * 2)
 
 
+class Share(NamedTuple):
+    """One kind of weights on the fullest GPU: of `whole_bytes`, the part of its stage over `ranks`.
+
+    A tuple, because five are made for each layout that is sized.
+    """
+
+    name: str
+    whole_bytes: float
+    ranks: int = 1
+    stage: tuple[int, int] = (1, 1)
+    """Layers of the fullest pipeline stage, of all that hold this kind."""
+
+    @property
+    def size_bytes(self) -> float:
+        """On that GPU."""
+        return self.whole_bytes * self.stage[0] / self.stage[1] / self.ranks
+
+
 def gpu_weights_bytes(
     model: ModelFacts,
     quantization: QuantizationFacts,
@@ -73,21 +92,50 @@ def gpu_weights_bytes(
     Exact to 0.01 GiB for 8B on one card (14.99), in 2, 3 and 4 stages (7.51, 5.48, 4.26: llm-d-planner on 0.19), and
     within 0.5 % for R1 on 8 devices (79.41 GiB) and V2-Lite on 8 (3.97, with the absorbed weights of 0.7.1).
     """
+    shares = gpu_weights_shares(
+        model,
+        quantization,
+        tensor_parallel,
+        pipeline_parallel=pipeline_parallel,
+        data_parallel=data_parallel,
+        engine=engine,
+        gpu=gpu,
+    )
+    return math.ceil(sum(share.size_bytes for share in shares))
+
+
+def gpu_weights_shares(
+    model: ModelFacts,
+    quantization: QuantizationFacts,
+    tensor_parallel: int,
+    *,
+    pipeline_parallel: int = 1,
+    data_parallel: int = 1,
+    engine: Engine | None = None,
+    gpu: GpuFacts | None = None,
+) -> tuple[Share, ...]:
+    """The same kind by kind."""
     loaded = parts(model, quantization, engine)
-    stage, mixed = _stage_shares(model, pipeline_parallel, engine)
-    vocabulary = loaded.vocabulary if pipeline_parallel == 1 else loaded.vocabulary / 2
-    ranks = tensor_parallel * data_parallel if model.architecture is Architecture.MOE else tensor_parallel
-    dense = (loaded.sharded + loaded.derived) / tensor_parallel + loaded.repeated
-    total = loaded.experts / ranks * mixed + dense * stage + vocabulary / tensor_parallel + loaded.rotary
-    return math.ceil(total * _load_factor(model, quantization, engine, gpu))
+    stage, mixed = _stages(model, pipeline_parallel, engine)
+    ends = (1, 1) if pipeline_parallel == 1 else (1, 2)
+    spread = tensor_parallel * data_parallel if model.architecture is Architecture.MOE else tensor_parallel
+    factor = _load_factor(model, quantization, engine, gpu)
+    return (
+        Share("experts", loaded.experts * factor, spread, mixed),
+        Share("other layers", (loaded.sharded + loaded.derived) * factor, tensor_parallel, stage),
+        Share("on every rank", loaded.repeated * factor, 1, stage),
+        Share("vocabulary", loaded.vocabulary * factor, tensor_parallel, ends),
+        Share("rotary table", loaded.rotary * factor),
+    )
 
 
-def _stage_shares(model: ModelFacts, stages: int, engine: Engine | None) -> tuple[float, float]:
+def _stages(model: ModelFacts, stages: int, engine: Engine | None) -> tuple[tuple[int, int], tuple[int, int]]:
     """Of all layers, and of those with experts, in the fullest stage: later stages hold no dense layer."""
-    if not model.layers:
-        return 1 / stages, 1 / stages
+    if not model.layers or stages == 1:
+        return (1, stages), (1, stages)
     longest = engine.stage_layers(model.layers, stages) if engine else math.ceil(model.layers / stages)
-    return longest / model.layers, min(1.0, longest / max(1, model.layers - model.first_dense_layers))
+    mixed = max(1, model.layers - model.first_dense_layers)
+    return (longest, model.layers), (min(longest, mixed), mixed)
 
 
 def parts(model: ModelFacts, quantization: QuantizationFacts, engine: Engine | None = None) -> Parts:

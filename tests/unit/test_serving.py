@@ -38,6 +38,12 @@ def test_gives_the_model_as_position_because_the_option_is_deprecated() -> None:
     assert f"--port={settings.port}" in arguments
 
 
+def test_the_server_is_started_with_the_cache_that_was_configured() -> None:
+    settings = make_settings(model="7B", gpu="A10G", kvCacheDtype="fp8")
+    arguments = serving_spec(settings, plan_for(settings, load_catalog())).engine_arguments
+    assert "--kv-cache-dtype=fp8" in arguments
+
+
 def test_mounts_the_weights_where_the_engine_reads_them() -> None:
     settings, plan = make_variant("7B")
     text = next(file.text for file in render(serving_spec(settings, plan)) if file.name.endswith("deployment.yaml"))

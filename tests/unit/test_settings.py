@@ -96,6 +96,19 @@ def test_a_misspelt_instance_type_names_the_near_match():
     assert "g4dn.xlarge" in f"{error.message} {error.allowed} {error.fix}"
 
 
+@pytest.mark.parametrize(("text", "name"), [("fp8", "fp8"), ("BFloat16", "bf16"), ("auto", None)])
+def test_the_format_of_the_cache_becomes_the_name_we_use(text, name):
+    assert settings(kvCacheDtype=text).kv_cache_dtype == name
+    assert settings().kv_cache_dtype is None
+
+
+def test_an_unknown_format_of_the_cache_names_the_near_match():
+    (error,) = errors({**VALID, "kvCacheDtype": "fp9"})
+    assert (error.code, error.key, error.value) == ("SKS0104", "seekstack:kvCacheDtype", "fp9")
+    assert "did you mean fp8?" in error.fix
+    assert "fp8_e4m3" in error.allowed
+
+
 @pytest.mark.parametrize("model", ["7C", "", "gpt-4", "deepseek"])
 def test_an_unknown_model_is_refused(model):
     (error,) = errors({**VALID, "model": model})

@@ -33,6 +33,20 @@ def test_shows_hardware_budget_volume_and_a_dated_price(capsys: pytest.CaptureFi
     assert "note: 7B is an alias of DeepSeek-R1-Distill-Qwen-7B" in text
 
 
+def test_a_cache_that_is_not_16_bit_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "7B", "--kv-cache-dtype", "fp8")
+    assert "tokens in fp8; longest request" in text
+    assert "--kv-cache-dtype=fp8" in text
+    assert "tokens in" not in shown(capsys, "--model", "7B")
+    assert document(capsys, "--model", "7B")["kv_cache_dtype"] == "bf16"
+
+
+def test_explains_the_pages_of_v4(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--model", "V4-Flash", "--context", "131072", "--explain")
+    assert "pages of one request: 512 + " in text
+    assert "tokens, as the engine prints them: " in text
+
+
 def test_the_parts_of_the_memory_table_add_up_to_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--model", "7B"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -234,7 +248,7 @@ def test_two_machines_and_few_alternatives_are_counted(capsys: pytest.CaptureFix
     text = shown(capsys, "--model", "R1", "--quantization", "bf16", "--nodes", "2", "--explain")
     assert "2 x p5en.48xlarge (8 x H200 each)" in text
     assert "2 x 8 x" in text
-    assert "checkpoint / 8 ranks / 2 stages" in text
+    assert "x 31 / 58 / 8 + other layers" in text
 
 
 def test_plans_on_another_engine(capsys: pytest.CaptureFixture[str]) -> None:

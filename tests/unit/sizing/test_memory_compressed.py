@@ -99,10 +99,3 @@ def test_sglangs_pools_are_a_rate_and_can_be_too_small() -> None:
     assert isinstance(long, Miss)
     assert isinstance(none, Miss)
     assert (long.reason, none.reason) == (Reason.KV_CACHE, Reason.WEIGHTS)
-
-
-def test_planning_still_refuses_a_compressed_cache() -> None:
-    work = Workload(8192, 1, 0.92, Engine.parse("0.33.0"))
-    outcome = fit(CATALOG.model("V4-Flash"), CATALOG.quantization("fp4_fp8"), CATALOG.gpu("B300"), 8, work)
-    assert isinstance(outcome, Miss)
-    assert outcome.reason is Reason.UNSUPPORTED_CACHE

@@ -152,7 +152,8 @@ def test_each_refusal_of_the_7b_names_its_cause(over: dict[str, Any], reason: Re
         ("V3.2", {"gpu": "RTX PRO 6000", "gpus": 8}, Reason.KERNEL),
         ("R1", {"tensor_parallel": 32}, Reason.BLOCK_128),
         ("70B", {"tensor_parallel": 24}, Reason.ATTENTION_HEADS),
-        ("V4-Flash", {}, Reason.UNSUPPORTED_CACHE),
+        ("V4-Flash", {"gpu": "A100-80"}, Reason.COMPUTE_CAPABILITY),
+        ("V4.1-Flash", {}, Reason.UNSUPPORTED_CACHE),
         ("V4.1-Flash", {"gpu": "H200"}, Reason.UNSUPPORTED_CACHE),
         ("V4-Pro", {"quantization": "awq"}, Reason.DTYPE),
         ("V4-Flash", {"engine_version": "0.12.0"}, Reason.ENGINE_VERSION),
@@ -163,12 +164,13 @@ def test_each_refusal_of_a_large_model_names_its_cause(model: str, over: dict[st
 
 
 def test_a_refusal_lists_every_candidate_with_its_reason() -> None:
-    error = refusal("V4-Flash")
+    error = refusal("V4.1-Flash")
     document = error.to_json()
     assert len(error.rejected) == len(CATALOG.instances)
     assert document["reason"] == "unsupported_cache"
     assert json.dumps(document)
-    assert error.fix == "no single machine of the catalogue serves it: use a smaller model"
+    assert error.fix is not None
+    assert error.fix.startswith("use DeepSeek-V4-Flash-0731 or DeepSeek-V4-Pro-0813")
 
 
 def test_a_cache_that_is_too_small_says_what_would_hold() -> None:
@@ -416,8 +418,8 @@ def test_explains_the_cache_of_a_token(model: str, over: dict[str, Any], formula
 def test_explanation_ends_in_the_numbers_of_the_plan() -> None:
     outcome = make_plan("7B", instance_type="g6.xlarge")
     text = "\n".join(explain(outcome))
-    assert f"whole blocks of 16: {outcome.kv_tokens:,}" in text
-    assert f"{outcome.budget.kv_cache_bytes / 2**30:.2f} GiB" in text
+    assert f"whole blocks of 16 = {outcome.kv_tokens:,}" in text
+    assert f"{outcome.budget.kv_cache_bytes / 2**30:.3f} GiB" in text
     assert f"{outcome.volume.size_gib} GiB" in text
     assert f"{outcome.startup_budget_seconds} s" in text
 

@@ -83,7 +83,7 @@ def test_a_fraction_that_is_given_reaches_sglang() -> None:
             },
         ),
         ({"model": "R1", "quantization": "w4a8", "gpu": "H20-96"}, {"--quantization": "w4afp8", "--tp-size": "8"}),
-        ({"model": "V3.2"}, {"--kv-cache-dtype": "bfloat16", "--tp-size": "8"}),
+        ({"model": "V3.2"}, {"--kv-cache-dtype": "bf16", "--tp-size": "8"}),
         (
             {"model": "70B", "nodes": 2, "gpu": "L40S", "gpus": 2, "quantization": "bf16"},
             {"--pp-size": "2", "--nnodes": "2"},
@@ -316,7 +316,7 @@ def test_the_arithmetic_of_each_engine_is_its_own() -> None:
     assert "before loading) x 0.833" in sglang
     on_gpu = "\n".join(explain(llama("7B", context_tokens=1000)))
     assert "(CUDA context)" in on_gpu
-    assert "1 x 1,000 need 1,024" in on_gpu
+    assert "1 x (1,000, up to a multiple of 256) = 1,024" in on_gpu
     assert "(the program)" in "\n".join(explain(llama("7B", instance_type="c8i.4xlarge")))
 
 

@@ -12,6 +12,7 @@ from infra.catalog.load import cpu_instances
 from infra.errors import ConfigurationError
 from infra.sizing.cpu import as_accelerator
 from infra.sizing.engine import Family
+from infra.sizing.machines import check_machine, machine_without_gpu
 from infra.sizing.plan import Plan, PlanRequest, plan
 from infra.sizing.refusal import Reason
 from infra.sizing.refused import PlanRefusal
@@ -148,12 +149,16 @@ def test_a_limit_of_price_or_quota_holds_for_them_too() -> None:
     assert refusal("7B", engine=Family.LLAMA_CPP, instance_type="c8g.4xlarge", quota_vcpus=8).reason is Reason.QUOTA
 
 
-def test_a_region_is_refused_only_where_it_was_asked() -> None:
+def test_a_region_where_the_type_is_not_sold_is_refused() -> None:
     assert on("c8g.4xlarge", region="us-east-1").where == "c8g.4xlarge"
-    processors = tuple(replace(one, usd_per_hour=None, offered_in=()) for one in cpu_instances())
-    request = {"instance_type": "c8g.4xlarge", "region": "us-east-1"}
-    with pytest.raises(PlanRefusal, match="not offered in us-east-1"):
-        with_prices(processors=processors, **request)
+    machine = machine_without_gpu(TYPES["c8g.4xlarge"])
+    assert machine.instance is not None
+    elsewhere = replace(machine, instance=replace(machine.instance, offered_in=()))
+    request = PlanRequest("7B", engine=Family.LLAMA_CPP, region="us-east-1")
+    missed = check_machine(elsewhere, request)
+    assert missed is not None
+    assert missed.reason is Reason.REGION
+    assert check_machine(elsewhere, replace(request, region="eu-west-1")) is None
 
 
 @pytest.mark.parametrize("engine", [Family.VLLM, Family.SGLANG])

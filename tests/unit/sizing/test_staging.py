@@ -118,7 +118,8 @@ def test_the_arithmetic_is_shown() -> None:
     fetch = next(line for line in lines if line.startswith("fetching once"))
     assert "network 596 MiB/s (596 through a gateway, 2,980 in a burst)" in fetch
     assert "source 648 MiB/s (8 connections x 85 MB/s)" in fetch
-    assert fetch.endswith("for the volume")
+    assert "2,980 in a burst), volume" in fetch
+    assert " is the volume: " in fetch
     assert any(line.startswith("reading from the instance store instead") for line in lines)
 
 

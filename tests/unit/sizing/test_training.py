@@ -131,7 +131,7 @@ def test_rank_16_on_q_of_the_7b_trains_3_2_million_parameters_in_58_mb() -> None
     ("model", "targets", "word"),
     [
         ("V4-Flash", ALL_TARGETS, "attention matrices"),
-        ("V4-Flash", (Target.UP,), "number of experts"),
+        ("V4-Pro", (Target.UP,), "number of experts"),
         ("7B", (), "at least one"),
     ],
 )
