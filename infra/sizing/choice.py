@@ -75,6 +75,16 @@ Missed = tuple[Machine, str, Miss]
 
 
 @dataclass(frozen=True, slots=True)
+class _Kind:
+    """What machines with the same GPU share in one attempt."""
+
+    stored: QuantizationFacts
+    engine: Engine | Miss
+    lacks: Miss | None
+    """What rules the GPU out in any layout."""
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """One request, with every layout sized once however often the search is repeated with other limits."""
 
@@ -120,19 +130,31 @@ class Search:
             return self._on_hosts(quantization)
         options: list[Option] = []
         missed: list[Missed] = []
+        kinds: dict[str, _Kind] = {}
         ways: dict[tuple[str, int], tuple[Arrangement, ...]] = {}
         named = machine_named(self.request, self.catalog, self.prepared.processors)
         for machine in (named,) if named else self.prepared.machines:
-            stored = self.stored(quantization, machine.gpu)
-            kind = (stored.name, machine.gpus)
-            if kind not in ways:
-                ways[kind] = self._arrangements(stored, machine.gpus, self.request, machine.instance is not None)
-            outcome = self._best_on(machine, stored, ways[kind])
+            name = machine.gpu.name
+            if name not in kinds:
+                kinds[name] = self._kind(quantization, machine.gpu)
+            kind = kinds[name]
+            outcome: Option | Miss | None = check_machine(machine, self.request)
+            if outcome is None:
+                shape = (kind.stored.name, machine.gpus)
+                if shape not in ways:
+                    owned = machine.instance is None
+                    ways[shape] = self._arrangements(kind.stored, machine.gpus, self.request, not owned)
+                outcome = self._best_on(machine, kind, ways[shape])
             if isinstance(outcome, Option):
                 options.append(outcome)
             else:
-                missed.append((machine, stored.name, outcome))
+                missed.append((machine, kind.stored.name, outcome))
         return sorted(options, key=self.rank), missed
+
+    def _kind(self, quantization: QuantizationFacts, gpu: GpuFacts) -> _Kind:
+        stored, engine = self.stored(quantization, gpu), self.software.engine(gpu)
+        lacks = None if isinstance(engine, Miss) else self._missing_kernel(gpu, stored, engine)
+        return _Kind(stored, engine, lacks)
 
     def stored(self, quantization: QuantizationFacts, gpu: GpuFacts) -> QuantizationFacts:
         """bf16 weights run as fp16 where the GPU has no bf16, unless bf16 was asked for by name."""
@@ -161,21 +183,18 @@ class Search:
             return math.inf
         return speed.ms_per_token.expected if objective == Objective.LATENCY else -speed.total.expected
 
-    def _best_on(
-        self, machine: Machine, quantization: QuantizationFacts, ways: tuple[Arrangement, ...]
-    ) -> Option | Miss:
+    def _best_on(self, machine: Machine, kind: _Kind, ways: tuple[Arrangement, ...]) -> Option | Miss:
         """For cost the first arrangement that fits, all GPUs of an EC2 type or the fewest of an owned node; else the
         best of all."""
-        engine = self.software.engine(machine.gpu)
-        if isinstance(engine, Miss):
-            return check_machine(machine, self.request) or engine
-        miss = check_machine(machine, self.request) or self._missing_kernel(machine.gpu, quantization, engine)
-        if miss:
-            return miss
+        if isinstance(kind.engine, Miss):
+            return kind.engine
+        if kind.lacks:
+            return kind.lacks
         found: list[Option] = []
+        miss: Miss | None = None
         machines = 0
         for arrangement in ways:
-            outcome = self.option(machine, quantization, arrangement, engine)
+            outcome = self.option(machine, kind.stored, arrangement, kind.engine)
             if isinstance(outcome, Option):
                 if self.request.objective == Objective.COST:
                     return outcome
