@@ -13,9 +13,13 @@ ELEMENT_BYTES = 2
 ELEMENT_BYTES_BY_DTYPE = {"fp8": 1.0, "int8": 1.0, "q8_0": 34 / 32, "q5_0": 22 / 32, "q4_0": 18 / 32, "fp32": 4.0}
 """By the start of the name (`fp8_e4m3`); llama.cpp's kinds with a scale for 32 elements. Any other name is 16 bit."""
 SPARSE_BYTES_PER_LAYER = 656 + 128 + 4
-"""V3.2: fp8_ds_mla entry (vLLM kv_cache_interface.py) and the indexer's key with its scale."""
+"""V3.2: fp8_ds_mla entry (vLLM kv_cache_interface.py) and the indexer's key with its scale. `auto` stands for it:
+a plan names it to the engine."""
 INDEX_BYTES = 128 + 4
 """The indexer's key alone, beside a 16-bit entry."""
+PADDED_HEAD, FIRST_NARROW_HEADS = 256, (0, 7, 0)
+"""Before the latent cache, keys and values took the same width: 256 in December 2024 (V2-Lite, 5,373 blocks in 35.42
+GiB: vLLM PR 10927), that of a key in 0.7.0 (V3, 54,560 tokens on 8 H200: Red Hat)."""
 
 
 def block_tokens(model: ModelFacts) -> int:
@@ -46,7 +50,7 @@ def bytes_per_token(
         heads = model.kv_heads // min(tensor_parallel, model.kv_heads)
         return round(2 * layers * heads * (model.head_dim or 0) * element)
     if not engine.stores_latent_cache:
-        return round(_full_heads(model, tensor_parallel) * layers * element)
+        return round(_full_heads(model, tensor_parallel, engine) * layers * element)
     latent = (model.kv_lora_rank or 0) + (model.qk_rope_head_dim or 0)
     if model.attention is Attention.SPARSE_LATENT:
         packed = kv_dtype.casefold() == "auto" or element == 1
@@ -54,10 +58,10 @@ def bytes_per_token(
     return round(layers * latent * element)
 
 
-def _full_heads(model: ModelFacts, tensor_parallel: int) -> int:
+def _full_heads(model: ModelFacts, tensor_parallel: int, engine: Engine) -> int:
     key = (model.qk_nope_head_dim or 0) + (model.qk_rope_head_dim or 0)
     heads = model.attention_heads // min(tensor_parallel, model.attention_heads)
-    return heads * (key + (model.v_head_dim or 0))
+    return heads * 2 * (key if engine.version >= FIRST_NARROW_HEADS else max(key, PADDED_HEAD))
 
 
 def capacity_tokens(cache_bytes: int, token_bytes: int, block: int) -> int:
