@@ -68,6 +68,9 @@ PROVIDER_UTILIZATION = 0.95
 """A row that asks for the longest context and states no utilization comes from somebody who raised it to get there."""
 LARGEST_COUNT = 10**8
 """Counts above are no counts: ranks, tokens of one context."""
+SPARSE_16_BIT_SINCE: Version = (0, 12, 0)
+"""vLLM packed V3.2's cache by default in 0.11 (PR 25988), not in 0.16 (R32); the release between is not known. Our own
+plans name the packed format."""
 WORKING_CONTEXT = 8192
 """Where a row states no context and the engine does not insist on one: the product's own default."""
 
@@ -247,6 +250,8 @@ def resolve(row: Row, catalog: Catalog | None = None) -> Case | Skip:
     if gpu is None and row.gpu.casefold() not in ("", "any", "cpu") and row.kind not in ("kv_formula", "parallel_rule"):
         return Skip(f"GPU {row.gpu} is not known")
     engine = Engine.read(family, row.version, gpu.vendor if gpu else "NVIDIA", _release_at(row))
+    if model.attention is Attention.SPARSE_LATENT and row.kv_dtype == "auto" and not _packs(engine):
+        row = replace(row, kv_dtype="bf16")
     tp, pp = _spread(row, model, quantization)
     if gpu is not None and row.gpu_count and tp * pp * row.dp > row.gpu_count:
         gpu = replace(gpu, usable_bytes=gpu.usable_bytes * row.gpu_count // (tp * pp * row.dp))
@@ -257,6 +262,10 @@ def resolve(row: Row, catalog: Catalog | None = None) -> Case | Skip:
         utilization = budgets.default_utilization(engine, gpu, tp * pp) if gpu else engine.default_utilization
     draft = DSPARK_LAYERS if "dspark" in row.model.casefold() else 0
     return Case(row, model, quantization, gpu, engine, tp, pp, row.dp, utilization, draft)
+
+
+def _packs(engine: Engine) -> bool:
+    return engine.family is Family.VLLM and engine.version < SPARSE_16_BIT_SINCE
 
 
 def _spread(row: Row, model: ModelFacts, quantization: QuantizationFacts) -> tuple[int, int]:
@@ -361,8 +370,11 @@ def _gpu_named(spelling: str, catalog: Catalog) -> GpuFacts | None:
 
 
 def fit_context(case: Case) -> int:
-    """The context a start must serve: the row's; for a `fit` row the engine's own default; else a working one."""
-    if case.row.context:
+    """The context a start must serve: the row's; for a `fit` row the engine's own default; else a working one.
+
+    SGLang starts with a cache shorter than the context (R22, R23).
+    """
+    if case.row.context and case.engine.family is not Family.SGLANG:
         return case.row.context
     if case.row.kind == "fit" and case.gpu is not None:
         return budgets.default_context(case.engine, case.gpu, case.model) or WORKING_CONTEXT

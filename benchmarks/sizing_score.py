@@ -114,7 +114,7 @@ def judge(case: Case) -> Iterable[Judgement | Skip]:
 
 
 def _kv_formula(case: Case) -> Judgement | Skip | None:
-    """Exact to the block, or to the last digit printed."""
+    """Exact to the block and the last digit printed: the engine rounds the tokens down and the GiB to the nearest."""
     row = case.row
     if row.kv_gib is None or not row.kv_tokens:
         return Skip("a kv_formula row needs both GiB and tokens")
@@ -122,7 +122,7 @@ def _kv_formula(case: Case) -> Judgement | Skip | None:
     printed = gib(0.5 * 10**-row.kv_digits)
     choices = _compressed_needs(case, tokens) if is_compressed(case) else _linear_needs(case, tokens)
     for note, needed, block in choices:
-        if abs(needed - gib(row.kv_gib)) <= max(printed, block):
+        if abs(needed - gib(row.kv_gib)) <= printed + block:
             return _judgement(case, "kv_formula", True, f"{row.kv_gib:g} GiB", f"{to_gib(needed):.6g} GiB", note)
     note, needed, _ = choices[0]
     return _judgement(case, "kv_formula", False, f"{row.kv_gib:g} GiB", f"{to_gib(needed):.6g} GiB", note)

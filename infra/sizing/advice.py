@@ -77,7 +77,8 @@ def _cache_notes(request: PlanRequest, layout: Fit) -> list[str]:
 
 
 def _tight_note(request: PlanRequest, best: Option) -> str | None:
-    """Where less is left over than an estimate may be off by: R1 in fp8 on 8 x 95 GiB has 1.3 GiB to spare."""
+    """Where less is left over than an estimate may be off by: R1 in fp8 for 32,768 tokens on 8 x 95 GiB has 1.6 GiB to
+    spare."""
     layout, budget = best.fit, best.fit.budget
     each = -(-request.concurrency // layout.data_parallel)
     needed = kv_cache.needed_tokens(request.context_tokens, each, kv_cache.reported_block(layout.model))

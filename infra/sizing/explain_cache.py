@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.catalog.facts import Attention, ModelFacts
+from infra.catalog.facts import Attention
 from infra.sizing import kv_cache
 from infra.sizing.compressed_cache import (
     BLOCK_TOKENS,
@@ -54,19 +54,14 @@ def _token_formula(plan: Plan, layers: int) -> str:
         heads = f"{model.kv_heads} KV heads / {min(ranks, model.kv_heads)}"
         return f"2 x {layers} layers x {heads} x {model.head_dim} x {size}"
     if not _engine(plan).stores_latent_cache:
-        return f"{layers} layers x {_full_heads(model, ranks)} x {size}"
+        heads = f"{model.attention_heads} heads / {min(ranks, model.attention_heads)}"
+        return f"{layers} layers x {heads} x 2 x {kv_cache.full_head_width(model, _engine(plan))} x {size}"
     latent, repeated = f"({model.kv_lora_rank} + {model.qk_rope_head_dim})", "the same on every rank"
     if model.attention is Attention.LATENT:
         return f"{layers} layers x {latent} x {size}, {repeated}"
     if element == 1:
         return f"{layers} layers x {kv_cache.SPARSE_BYTES_PER_LAYER} bytes, {repeated}"
     return f"{layers} layers x ({latent} x {size} + {kv_cache.INDEX_BYTES} bytes), {repeated}"
-
-
-def _full_heads(model: ModelFacts, ranks: int) -> str:
-    """Releases before MLA: keys and values of each head."""
-    heads = f"{model.attention_heads} heads / {min(ranks, model.attention_heads)}"
-    return f"{heads} x ({model.qk_nope_head_dim} + {model.qk_rope_head_dim} + {model.v_head_dim})"
 
 
 def _pages(plan: Plan, cache: CompressedCache) -> Iterator[str]:

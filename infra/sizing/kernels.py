@@ -33,10 +33,11 @@ def check_engine(model: ModelFacts, engine: Engine) -> Miss | None:
     """The first release that serves the model, and the first whose use of memory is known here."""
     if engine.family is not Family.VLLM:
         return _check_other_engine(model, engine)
-    floor = max(Engine.parse(model.min_engine_version), Engine(FIRST_MEASURED))
-    if engine >= floor:
+    floor = max(Engine.parse(model.min_engine_version).version, FIRST_MEASURED)
+    if engine.version >= floor:
         return None
-    message, allowed = f"vLLM {engine} is too old to serve or to size {model.label}", f"{floor} or later"
+    allowed = f"{Engine(floor)} or later"
+    message = f"vLLM {engine} is too old to serve or to size {model.label}"
     return Miss(Reason.ENGINE_VERSION, message, "engineVersion", str(engine), allowed, f"use vLLM {allowed}")
 
 

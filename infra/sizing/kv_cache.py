@@ -5,7 +5,15 @@ from __future__ import annotations
 from infra.catalog.facts import Attention, ModelFacts
 from infra.sizing.engine import Engine
 
-__all__ = ["block_tokens", "bytes_per_token", "capacity_tokens", "element_bytes", "needed_tokens", "reported_block"]
+__all__ = [
+    "block_tokens",
+    "bytes_per_token",
+    "capacity_tokens",
+    "element_bytes",
+    "full_head_width",
+    "needed_tokens",
+    "reported_block",
+]
 
 ELEMENT_BYTES = 2
 """16-bit cache, the engine's default for each model except V3.2."""
@@ -15,9 +23,13 @@ ELEMENT_BYTES_BY_DTYPE = {
 }  # fmt: skip
 """By the start of the name (`fp8_e4m3`); llama.cpp's kinds with a scale for 32 elements. Any other name is 16 bit."""
 SPARSE_BYTES_PER_LAYER = 656 + 128 + 4
-"""V3.2: fp8_ds_mla entry (vLLM kv_cache_interface.py) and the indexer's key with its scale."""
+"""V3.2: fp8_ds_mla entry (vLLM kv_cache_interface.py) and the indexer's key with its scale. `auto` stands for it:
+a plan names it to the engine."""
 INDEX_BYTES = 128 + 4
 """The indexer's key alone, beside a 16-bit entry."""
+PADDED_HEAD, FIRST_NARROW_HEADS = 256, (0, 7, 0)
+"""Before the latent cache, keys and values took the same width: 256 in December 2024 (V2-Lite, 5,373 blocks in 35.42
+GiB: vLLM PR 10927), that of a key in 0.7.0 (V3, 54,560 tokens on 8 H200: Red Hat)."""
 
 
 def block_tokens(model: ModelFacts) -> int:
@@ -51,7 +63,7 @@ def bytes_per_token(
         heads = model.kv_heads // min(tensor_parallel, model.kv_heads)
         return round(2 * layers * heads * (model.head_dim or 0) * element)
     if not engine.stores_latent_cache:
-        return round(_full_heads(model, tensor_parallel) * layers * element)
+        return round(_full_heads(model, tensor_parallel, engine) * layers * element)
     latent = (model.kv_lora_rank or 0) + (model.qk_rope_head_dim or 0)
     if model.attention is Attention.SPARSE_LATENT:
         packed = kv_dtype.casefold() == "auto" or element == 1
@@ -59,10 +71,15 @@ def bytes_per_token(
     return round(layers * latent * element)
 
 
-def _full_heads(model: ModelFacts, tensor_parallel: int) -> int:
-    key = (model.qk_nope_head_dim or 0) + (model.qk_rope_head_dim or 0)
+def _full_heads(model: ModelFacts, tensor_parallel: int, engine: Engine) -> int:
     heads = model.attention_heads // min(tensor_parallel, model.attention_heads)
-    return heads * (key + (model.v_head_dim or 0))
+    return heads * 2 * full_head_width(model, engine)
+
+
+def full_head_width(model: ModelFacts, engine: Engine) -> int:
+    """Elements of a key, and of a value, in releases that do not keep the latent vector."""
+    key = (model.qk_nope_head_dim or 0) + (model.qk_rope_head_dim or 0)
+    return key if engine.version >= FIRST_NARROW_HEADS else max(key, PADDED_HEAD)
 
 
 def capacity_tokens(cache_bytes: int, token_bytes: int, block: int) -> int:

@@ -20,12 +20,12 @@ __all__ = ["activation_bytes", "batch_defaults", "default_sequences", "divide", 
 NON_TORCH_ONE_GPU, NON_TORCH_ONE_GPU_LEAN = gib(0.15), gib(0.25)
 """0.13 to 0.15 GiB on H100 with 0.11 (llm-d), 0.24 to 0.27 from 0.12 (0.19 in llm-d's second report, 15 models)."""
 NON_TORCH_PCIE = gib(0.25)
-"""Cards without NVLink before 0.12: 0.25 (2x 4090), 0.30 (2x L40S), 0.20 (16x 3090), whatever the count."""
+"""Cards without NVLink, whatever the count: 0.25 (2x 4090), 0.30 (2x L40S), 0.20 (16x 3090). From 0.12 as well: 2x RTX
+PRO 6000 with 0.27.1 kept 1.66 GiB for buffers, activations and CUDA graphs together."""
 NON_TORCH_TWO_GPUS, NON_TORCH_EIGHT_GPUS = gib(0.55), gib(2.1)
 """NCCL over NVLink before 0.12: 0.54 to 0.55 GiB on 2x H100 (llm-d), 2.1 on the 8 A100 of p4d.24xlarge."""
 NON_TORCH_LEAN = gib(2.1)
-"""From 0.12: 2.06 to 2.17 GiB on two and on four H100 (llm-d's second report). Cards without NVLink are not measured in
-these releases and count the same."""
+"""Over NVLink from 0.12: 2.06 to 2.17 GiB on two and on four H100 (llm-d's second report)."""
 
 SAMPLER_BYTES, SAMPLER_BYTES_LEAN = 39.0, 15.4
 """Profiled with the largest batch, for each sequence and vocabulary entry. 39: 1.19 GiB (8B, V0, 256 sequences), 4.76
@@ -37,6 +37,9 @@ SMALL_SEQUENCES, LARGE_SEQUENCES = 256, 1024
 SMALL_BATCH, LARGE_BATCH = 2048, 8192
 """vLLM get_batch_defaults: 1,024 sequences and 8,192 tokens a step for a server on GPUs of 70 GiB and more, 256 and
 2,048 below and on every A100; V1 only. V0 takes 256 sequences everywhere."""
+FIRST_SMALL_SEQUENCES = (0, 8, 4)
+"""V1 before it takes 1,024 sequences on every GPU: 1.5B on a 4090 keeps 11.39 GiB of cache with 0.8.3, where 256 would
+leave 16.3; a 7B on two 3090 fits 256 with 0.8.4. Only where V1 is named: these releases fall back to V0 for much."""
 OFFLINE_SMALL_BATCH, OFFLINE_LARGE_BATCH = 8192, 16384
 """The same where vLLM runs as a library (`LLM(...)`)."""
 FIRST_CHUNKED = (0, 5, 4)
@@ -55,7 +58,7 @@ INDEXER_BYTES = 4
 """V3.2's indexer scores every token of a step against the context in 32 bit."""
 
 COMPRESSED_PEAK = gib(6.5)
-"""V4's workspaces, whatever the step: 7.1 GiB on 8x B200, 5.6 to 7.0 on 8x RTX PRO 5000, 7.4 on 2x H20, 5.5 to 7.1 on
+"""V4's workspaces, whatever the step: 5.2 GiB on 8x B200, 5.6 to 7.0 on 8x RTX PRO 5000, 6.3 on 2x H20, 5.7 to 7.3 on
 4x 4090-48 (recipes 762; a 0.22.1 report; vLLM 51041; vllm-deepseek-v4-sm89 issues 41 and 54)."""
 PLANNED_PEAK, PLANNED_PEAK_OF_STEP = gib(5.5), gib(2) / 4096
 """What a plan counts on instead: a constant, and what a step of 8,192 tokens adds for each element of hidden size. That
@@ -122,11 +125,11 @@ def non_torch_bytes(tensor_parallel: int, gpu: GpuFacts, engine: Engine) -> int:
     lean = engine.has_lean_profile
     if tensor_parallel == 1:
         return NON_TORCH_ONE_GPU_LEAN if lean else NON_TORCH_ONE_GPU
-    if lean:
-        return NON_TORCH_LEAN
     capability = gpu.compute_capability
     if capability is None or not (capability in NVLINK or capability[0] == NVLINK_MAJOR):
         return NON_TORCH_PCIE
+    if lean:
+        return NON_TORCH_LEAN
     part = (min(tensor_parallel, 8) - 2) / 6
     return round(NON_TORCH_TWO_GPUS + (NON_TORCH_EIGHT_GPUS - NON_TORCH_TWO_GPUS) * part)
 
@@ -135,6 +138,8 @@ def default_sequences(gpu: GpuFacts, engine: Engine) -> float:
     """Requests the engine profiles for; a ramp where vLLM has a step, so that it errs high between 48 and 70 GiB."""
     if engine.generation is Generation.V0:
         return SMALL_SEQUENCES
+    if engine.core == Generation.V1 and engine.version < FIRST_SMALL_SEQUENCES:
+        return LARGE_SEQUENCES
     return _ramp(gpu, SMALL_SEQUENCES, LARGE_SEQUENCES)
 
 

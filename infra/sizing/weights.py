@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from infra.catalog.facts import Architecture, Attention, GpuFacts, ModelFacts, QuantizationFacts
@@ -12,9 +13,12 @@ from infra.sizing.engine import Engine, Family
 __all__ = ["Parts", "Share", "checkpoint_bytes", "dense_parameters", "gpu_weights_bytes", "gpu_weights_shares", "parts"]
 
 HOPPER, NATIVE_FP4_MAJORS = (9, 0), (10, 12)
-SGLANG_V4_HOPPER = 1.25
-"""SGLang repacks V4's fp4 experts for Marlin on Hopper: 125.65 GiB on each of 8 H200, of 100.5 without the repacking
-(InferenceX 2128); 32 H800 in stages hold 1.27 times the files."""
+SGLANG_V4_HOPPER = 1.21
+"""SGLang repacks V4's fp4 experts for Marlin on Hopper: 125.65 GiB on each of 8 H200, of 105.2 without the repacking
+(InferenceX 2128); so 33.4 GiB on 32 H800 at TP 16 in two stages, where 33.92 were measured."""
+COMPRESSED_REPEATED = 13_200
+"""Bytes for each layer and hidden unit of V4 that every rank holds whole: compressors, indexer, low-rank projections.
+37.96 and 37.91 GiB of Flash on each of 4 cards (August 2026, and dummy weights on A100), of 36.31 if all were split."""
 
 ATTENTION_16_BIT = frozenset({"nvfp4"})
 """Formats whose checkpoints leave the attention at 16 bit (nvidia/DeepSeek-R1-FP4: 397 GB)."""
@@ -36,7 +40,7 @@ class Parts:
     sharded: float
     """The other matrices: split over the tensor-parallel ranks, repeated by each replica."""
     repeated: float
-    """Latent down-projections and routers: whole on every rank."""
+    """Latent down-projections, routers and V4's compressors: whole on every rank."""
     derived: float
     """What the engine computes from the weights and keeps: split like `sharded`."""
     rotary: float
@@ -119,13 +123,12 @@ def gpu_weights_shares(
     stage, mixed = _stages(model, pipeline_parallel, engine)
     ends = (1, 1) if pipeline_parallel == 1 else (1, 2)
     spread = tensor_parallel * data_parallel if model.architecture is Architecture.MOE else tensor_parallel
-    factor = _load_factor(model, quantization, engine, gpu)
     return (
-        Share("experts", loaded.experts * factor, spread, mixed),
-        Share("other layers", (loaded.sharded + loaded.derived) * factor, tensor_parallel, stage),
-        Share("on every rank", loaded.repeated * factor, 1, stage),
-        Share("vocabulary", loaded.vocabulary * factor, tensor_parallel, ends),
-        Share("rotary table", loaded.rotary * factor),
+        Share("experts", loaded.experts * _load_factor(model, quantization, engine, gpu), spread, mixed),
+        Share("other layers", loaded.sharded + loaded.derived, tensor_parallel, stage),
+        Share("on every rank", loaded.repeated, 1, stage),
+        Share("vocabulary", loaded.vocabulary, tensor_parallel, ends),
+        Share("rotary table", loaded.rotary),
     )
 
 
@@ -138,6 +141,7 @@ def _stages(model: ModelFacts, stages: int, engine: Engine | None) -> tuple[tupl
     return (longest, model.layers), (min(longest, mixed), mixed)
 
 
+@lru_cache(maxsize=256)
 def parts(model: ModelFacts, quantization: QuantizationFacts, engine: Engine | None = None) -> Parts:
     """What is loaded, without the draft block: plain serving leaves it on the disk.
 
@@ -156,11 +160,12 @@ def parts(model: ModelFacts, quantization: QuantizationFacts, engine: Engine | N
     each = quantization.bytes_per_parameter
     repeated = min(layers, _down_projections(model) * each + _router_parameters(model) * ROUTER_BYTES)
     dense = _dense_bytes(model, quantization, layers, repeated)
+    whole = _compressors(model, dense)
     return Parts(
         vocabulary=vocabulary,
         experts=layers - repeated - dense,
-        sharded=dense,
-        repeated=repeated,
+        sharded=dense - whole,
+        repeated=repeated + whole,
         derived=_derived_bytes(model, quantization, engine),
         rotary=model.max_positions * (model.qk_rope_head_dim or model.head_dim or 0) * 2,
     )
@@ -202,6 +207,12 @@ def _down_projections(model: ModelFacts) -> int:
     return model.layers * model.hidden_size * latent
 
 
+def _compressors(model: ModelFacts, dense: float) -> float:
+    if model.attention is not Attention.COMPRESSED:
+        return 0.0
+    return min(dense, model.layers * model.hidden_size * COMPRESSED_REPEATED)
+
+
 def _router_parameters(model: ModelFacts) -> int:
     return (model.layers - model.first_dense_layers) * model.routed_experts * model.hidden_size
 
@@ -232,7 +243,7 @@ def _derived_bytes(model: ModelFacts, quantization: QuantizationFacts, engine: E
 def _load_factor(
     model: ModelFacts, quantization: QuantizationFacts, engine: Engine | None, gpu: GpuFacts | None
 ) -> float:
-    """Loaded over published bytes, where an engine has no kernel for the format and repacks it."""
+    """Loaded over published bytes of the experts, where an engine has no kernel for fp4 and repacks or widens them."""
     if quantization.name != MIXED_FP4 or engine is None or engine.family is not Family.SGLANG or gpu is None:
         return 1.0
     capability = gpu.compute_capability

@@ -243,6 +243,28 @@ def test_a_compressed_cache_has_a_longest_context_too() -> None:
     assert found.ours != "0"
 
 
+@pytest.mark.parametrize(
+    ("engine", "version", "cache"), [("vllm", "0.11.0", "auto"), ("vllm", "0.16.0", "bf16"), ("sglang", "0.5", "bf16")]
+)
+def test_auto_is_what_the_engine_of_the_log_took_for_v3_2(engine: str, version: str, cache: str) -> None:
+    case = resolved(model="DeepSeek-V3.2", weights_quant="fp8", kv_dtype="auto", engine=engine, engine_version=version)
+    assert case.row.kv_dtype == cache
+
+
+@pytest.mark.parametrize(("engine", "ours"), [("sglang", "yes"), ("vllm", "no")])
+def test_only_an_engine_that_insists_on_the_context_must_hold_it(engine: str, ours: str) -> None:
+    row = make_row(gpu="L4", gpu_count=4, tp=4, model="QwQ-32B", max_model_len=131072, engine=engine)
+    (found,) = score([row]).of("fit")
+    assert found.ours == ours
+
+
+@pytest.mark.parametrize(("printed", "right"), [("6.92", True), ("6.93", False)])
+def test_gib_and_tokens_agree_to_the_block_and_the_last_digit(printed: str, right: bool) -> None:
+    row = make_row(kind="kv_formula", model="Qwen3-32B", gpu="any", pp=2, kv_gib_per_gpu=printed, kv_tokens=56640)
+    (found,) = score([row]).of("kv_formula")
+    assert found.right is right
+
+
 def test_a_cpu_takes_its_fixed_cache() -> None:
     row = make_row(kind="capacity", gpu="CPU", model="R1-Distill-Qwen-14B", kv_tokens="21840", engine_version="CPU")
     (found,) = score([row]).of("capacity")

@@ -104,6 +104,12 @@ def test_r1_on_eight_devices_loads_what_was_measured() -> None:
     assert to_gib(ours) == pytest.approx(79.41, rel=0.03)
 
 
+@pytest.mark.parametrize(("id_", "ranks", "measured"), [("R37", 4, 37.96), ("R38", 4, 37.91)])
+def test_v4_holds_its_compressors_whole_on_every_rank(id_: str, ranks: int, measured: float) -> None:
+    ours = weights.gpu_weights_bytes(CATALOG.model("V4-Flash"), CATALOG.quantization("fp4_fp8"), ranks)
+    assert to_gib(ours) == pytest.approx(measured, rel=0.01), id_
+
+
 def test_k01_cpu_backend_4_gib_hold_21840_tokens_of_the_14b() -> None:
     token = kv_cache.bytes_per_token(CATALOG.model("14B"), 1, Engine.parse("0.33.0"))
     assert kv_cache.capacity_tokens(gib(4), token, 16) == 21840
@@ -145,10 +151,13 @@ def test_cache_of_a_token_is_exact_for_every_model(model: str, token_bytes: int)
     assert kv_cache.bytes_per_token(CATALOG.model(model), 1, Engine.parse("0.33.0")) == token_bytes
 
 
-def test_before_mla_support_v3_stored_full_heads() -> None:
-    v3 = CATALOG.model("V3")
-    assert kv_cache.bytes_per_token(v3, 1, Engine.parse("0.7.0")) == 4_997_120
-    assert kv_cache.bytes_per_token(v3, 8, Engine.parse("0.7.0")) == 4_997_120 // 8
+def test_before_mla_support_values_were_stored_as_wide_as_keys() -> None:
+    """C13: 54,560 tokens on 8 H200 with 0.7.0. R33: 5,373 blocks of 16 in 35.42 GiB, padded to 256."""
+    v3, lite = CATALOG.model("V3"), CATALOG.model("V2-Lite")
+    assert kv_cache.bytes_per_token(v3, 1, Engine.parse("0.7.0")) == 61 * 128 * 2 * 192 * 2
+    assert kv_cache.bytes_per_token(v3, 8, Engine.parse("0.7.0")) == 61 * 16 * 2 * 192 * 2
+    token = kv_cache.bytes_per_token(lite, 1, Engine.parse("0.6.5"))
+    assert kv_cache.capacity_tokens(gib(35.42), token, 16) == 5373 * 16
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,9 @@ def test_every_a100_profiles_as_a_small_gpu() -> None:
     v1 = Engine.parse("0.11.0")
     assert memory.default_sequences(CATALOG.gpu("A100-80"), v1) == 256
     assert memory.batch_defaults(CATALOG.gpu("A100-80")) == (2048, 8192)
+    early, unnamed = (Engine.read(Family.VLLM, text) for text in ("0.8.3 (V1)", "0.8.3"))
+    assert memory.default_sequences(CATALOG.gpu("RTX4090"), early) == 1024
+    assert memory.default_sequences(CATALOG.gpu("RTX4090"), unnamed) == 256
     assert memory.batch_defaults(H100) == (8192, 16384)
     assert memory.batch_defaults(None) == (2048, 8192)
 

@@ -207,8 +207,9 @@ def test_an_ec2_type_gives_all_gpus_that_the_heads_allow() -> None:
 
 
 def test_a_fit_with_less_to_spare_than_the_estimate_may_err_says_so() -> None:
-    note = "tight: 1.31 GiB to spare on each RTXPRO6000-BSE, less than the estimate may be off by"
-    assert any(one.startswith(note) for one in make_plan("R1", instance_type="g7e.48xlarge").warnings)
+    note = "tight: 1.55 GiB to spare on each RTXPRO6000-BSE, less than the estimate may be off by"
+    found = make_plan("R1", instance_type="g7e.48xlarge", context_tokens=32768)
+    assert any(one.startswith(note) for one in found.warnings)
     assert not any("tight" in one for one in make_plan("R1", instance_type="p5en.48xlarge").warnings)
 
 

@@ -128,7 +128,7 @@ def test_an_unknown_family_is_refused_with_the_near_match() -> None:
     ],
 )
 def test_a_limit_nothing_keeps_is_named_with_what_would_do(over: dict[str, Any], reasons: list[Reason]) -> None:
-    error = refusal("70B", quantization="bf16", context_tokens=32768, **over)
+    error = refusal("70B", quantization="bf16", context_tokens=65536, **over)
     assert [cause.code for cause in error.causes] == reasons
     assert all(cause.fix for cause in error.causes)
 
