@@ -200,7 +200,7 @@ def test_a_cache_without_room_for_a_token_has_no_longest_request() -> None:
 
 
 def test_tokens_are_requests_of_full_length_times_their_length() -> None:
-    """The engine's own line: 20.43 requests of 1,048,576 tokens on 8x B200 (recipes 762); a plan is on the safe side."""
+    """The engine's own line: 20.43 requests of 1,048,576 tokens on 8x B200 (recipes 762); a plan errs low."""
     found = planned("V4-Flash-0731", "B200", 8, 1_048_576, 1, 0.95, Engine.parse("0.25.0"))
     assert isinstance(found, Fit)
     assert 20.43 * 0.98 < found.kv_tokens / 1_048_576 < 20.43
