@@ -130,12 +130,11 @@ def _link_notes(request: PlanRequest, best: Option) -> list[str]:
 
 def refuse(search: Search, outcome: Choice | Failure, conflict: Sequence[Miss]) -> PlanRefusal:
     """Every cause at once: what cannot be together of the software, then the limits or the hardware."""
-    misses = [(miss, miss.fix or "") for miss in conflict]
-    if conflict:
-        misses += _beside_software(search)
-    elif isinstance(outcome, Failure):
-        misses += [(miss, fix_for(miss, search)) for miss in _causes(search, outcome)]
     rejected = outcome.rejected if isinstance(outcome, Failure) else ()
+    if conflict or isinstance(outcome, Choice):
+        misses = [*((miss, miss.fix or "") for miss in conflict), *_beside_software(search)]
+    else:
+        misses = [(miss, fix_for(miss, search)) for miss in _causes(search, outcome)]
     return PlanRefusal([miss for miss, _ in misses], fixes=[fix for _, fix in misses], rejected=rejected)
 
 

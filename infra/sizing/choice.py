@@ -305,8 +305,12 @@ class Search:
                 groups.setdefault((host.gpu.name, engine), []).append(host)
         for (_, engine), hosts in groups.items():
             if min(self.request.nodes, len(hosts)) > 1:
-                together = self._best_of_group(hosts, self.stored(quantization, hosts[0].gpu), engine)
-                options += [together] if isinstance(together, Option) else []
+                stored = self.stored(quantization, hosts[0].gpu)
+                together = self._best_of_group(hosts, stored, engine)
+                if isinstance(together, Option):
+                    options.append(together)
+                else:
+                    missed.append((placement.machine_of_hosts(hosts), stored.name, together))
         best = min(options, key=self.rank, default=None)
         used = {one.host for one in best.placed} if best else set()
         rest = [one for one in options if one is not best and used.isdisjoint({placed.host for placed in one.placed})]
@@ -324,7 +328,8 @@ class Search:
         for arrangement in self._arrangements(quantization, largest.gpus, alone, False):
             outcome = self.sized(quantization, largest.gpu, arrangement, engine)
             if not isinstance(outcome, Miss):
-                outcome = check_count(largest, arrangement, alone) or outcome
+                missing = len(hosts) > 1 and arrangement.machines > len(hosts)
+                outcome = (_too_few(arrangement) if missing else check_count(largest, arrangement, alone)) or outcome
             if not isinstance(outcome, Miss):
                 outcome = self.check_first_token(outcome, arrangement, engine) or outcome
             if isinstance(outcome, Miss):

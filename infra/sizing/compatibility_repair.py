@@ -113,12 +113,12 @@ def _nearest_models(model: ModelFacts, catalog: Catalog) -> list[ModelFacts]:
 
 def _misses_by_key(wanted: Wanted, mended: _Mended, matrix: Matrix) -> list[tuple[Miss, str]]:
     """What the engine that was asked for breaks, or else what even the oldest one that could do breaks."""
+    engines = filter(None, (wanted.engine_version, mended.choices[-1].engine))
+    misses = [miss for engine in engines for miss in matrix.misses(wanted, matrix.choose(engine, wanted))]
+    keyed = [(miss, key) for miss in misses for key in [key for key in miss.keys if key in mended.lifted][:1]]
     found: dict[tuple[Code, str], tuple[Miss, str]] = {}
-    for engine in filter(None, (wanted.engine_version, mended.choices[-1].engine)):
-        for miss in matrix.misses(wanted, matrix.choose(engine, wanted)):
-            key = next((key for key in miss.keys if key in mended.lifted), None)
-            if key:
-                found.setdefault((miss.code, key), (_with_floor(miss, wanted, matrix), key))
+    for miss, key in keyed:
+        found.setdefault((miss.code, key), (_with_floor(miss, wanted, matrix), key))
     return list(found.values())
 
 

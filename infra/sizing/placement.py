@@ -11,7 +11,7 @@ from infra.sizing.hosts import Host
 from infra.sizing.machines import Machine
 from infra.sizing.refusal import Miss
 
-__all__ = ["Placed", "check_host", "machine_of_host", "place"]
+__all__ = ["Placed", "check_host", "machine_of_host", "machine_of_hosts", "place"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Placed:
 def machine_of_host(host: Host) -> Machine:
     """A host as a candidate."""
     return Machine(host.name, host.gpu, host.gpus, None)
+
+
+def machine_of_hosts(hosts: Sequence[Host]) -> Machine:
+    """Hosts with the same GPU, as one candidate to name."""
+    return Machine(", ".join(host.name for host in hosts), hosts[0].gpu, sum(host.gpus for host in hosts), None)
 
 
 def check_host(host: Host, checkpoint_bytes: int, ranks: int) -> Miss | None:

@@ -17,7 +17,7 @@ from infra.sizing.machines import Machine, machine_of, machine_without_gpu
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.request import PlanRequest
 
-__all__ = ["FitKey", "Prepared", "prepare"]
+__all__ = ["FitKey", "Prepared", "forget", "prepare"]
 
 FitKey = tuple[str, str, Family, Version, int, int, int]
 """Quantisation, GPU, engine and release; tensor, pipeline and data parallel."""
@@ -102,3 +102,8 @@ def prepare(catalog: Catalog, facts: CompatibilityFacts, processors: tuple[CpuIn
     machines = (*accelerated, *(machine_without_gpu(one) for one in processors))
     _kept[:] = [Prepared(catalog, facts, machines, processors), *_kept[: KEPT - 1]]
     return _kept[0]
+
+
+def forget() -> None:
+    """Drop what was kept, so that a measurement starts from nothing."""
+    _kept.clear()

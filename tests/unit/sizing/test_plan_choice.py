@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import math
-import time
 from typing import Any
 
 import pytest
 
 from infra.catalog.facts import InstanceFacts, QuantizationFacts
 from infra.errors import ConfigurationError
-from infra.sizing import kv_cache
+from infra.sizing import choice, kv_cache
 from infra.sizing.engine import Engine
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.memory import default_sequences
@@ -154,13 +152,21 @@ def test_a_limit_without_a_meaning_names_its_key(over: dict[str, Any]) -> None:
     assert caught.value.code == "SKS0205"
 
 
-def test_the_whole_grid_is_planned_in_about_a_second() -> None:
-    gc.collect()
-    start = time.process_time()
+def test_the_whole_grid_sizes_each_layout_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time, 1 s, is measured in benchmarks/bench_grid.py; here the work that it comes from is counted."""
+    sized: list[tuple[Any, ...]] = []
+
+    def counted(*given: Any, **layout: Any) -> Any:
+        model, stored, gpu, ranks, workload = given
+        sized.append((model.id, stored.name, gpu.name, ranks, workload.context_tokens, *layout.values()))
+        return fit(*given, **layout)
+
+    monkeypatch.setattr(choice, "fit", counted)
     for model, context, stored in GRID:
         request = PlanRequest(model.id, quantization=stored.name, context_tokens=context)
         try:
             plan(request, CATALOG)
         except (Refusal, ConfigurationError):
             continue
-    assert time.process_time() - start < 3  # 1 s on a quiet machine; coverage and a neighbour slow it down
+    assert len(sized) < 16_000
+    assert len(sized) - len(set(sized)) < 100
