@@ -58,7 +58,8 @@ def test_a_matrix_that_refuses_the_default_release_is_believed() -> None:
 
 
 def test_what_no_four_machines_hold_is_said_to_need_a_smaller_model() -> None:
-    missed = refusal("R1", quantization="bf16", context_tokens=131_072, concurrency=4096)
+    small = replace(CATALOG, instances=(CATALOG.instance("g4dn.xlarge"),))
+    missed = refusal("R1", small)
     assert missed.fix == "no single machine of the catalogue serves it: use a smaller model"
 
 
