@@ -14,7 +14,7 @@ from sandbox import fake_aws
 from sandbox.pulumi_run import PulumiStack
 
 VICTIMS = {"engine": None, "program": "language_program.py", "plugin": "sandbox.aws_provider"}
-FINISH_SECONDS = 60
+FINISH_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)

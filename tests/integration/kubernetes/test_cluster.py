@@ -85,7 +85,7 @@ def test_a_pod_is_ready_soon_after_the_next_start(home: SandboxHome, is_killed: 
         kube.stop(home)
     start(home)
     with stage_on(home) as stage:
-        stage.create(DEPLOYMENT, deployment(), seconds=20)
+        stage.create(DEPLOYMENT, deployment(), seconds=35)
 
 
 def test_a_second_start_leaves_everything_as_it_is(home: SandboxHome) -> None:

@@ -134,8 +134,20 @@ def test_a_limit_without_a_meaning_names_its_key(over: dict[str, Any]) -> None:
     assert caught.value.code == "SKS0205"
 
 
+def cpu_of_a_million_steps() -> float:
+    """0.1 s on the machine on which the grid takes one second; slow processors and coverage slow both."""
+    start = time.process_time()
+    found = 0
+    for number in range(1_000_000):
+        if number % 3:
+            found += number
+    assert found
+    return time.process_time() - start
+
+
 def test_the_whole_grid_is_planned_in_about_a_second() -> None:
     gc.collect()
+    yardstick = min(cpu_of_a_million_steps() for _ in range(3))
     start = time.process_time()
     for model, context, stored in GRID:
         request = PlanRequest(model.id, quantization=stored.name, context_tokens=context)
@@ -143,4 +155,4 @@ def test_the_whole_grid_is_planned_in_about_a_second() -> None:
             plan(request, CATALOG)
         except (Refusal, ConfigurationError):
             continue
-    assert time.process_time() - start < 3  # 1 s on a quiet machine; coverage and a neighbour slow it down
+    assert time.process_time() - start < max(3, 40 * yardstick)
