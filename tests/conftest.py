@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,64 @@ TESTS = Path(__file__).resolve().parent
 LAYERS = ("unit", "golden", "components", "contract", "integration", "e2e")
 """Folders of tests/, quickest first: the order in which they run."""
 MARKED_LAYERS = ("integration", "e2e")
+LONG = (
+    "e2e/test_dev_stack.py",
+    "e2e/test_aws_provider.py",
+    "e2e/test_killed_runs.py",
+    "integration/kubernetes",
+    "integration/aws_provider",
+)
+"""Groups of a minute and more, longest first."""
+ALONE = (
+    "e2e/test_demo.py",
+    "e2e/test_kubernetes_provider.py",
+    "e2e/test_language_host.py",
+    "e2e/test_bootstrap.py",
+    "e2e/test_locks.py",
+    "e2e/test_readme.py",
+    "e2e/test_sandbox_command.py",
+    "e2e/test_aws_unreachable.py",
+)
+"""Modules whose tests share nothing: each goes to the worker that is free."""
 REAL_ACCOUNT_PREFIXES = ("AWS_", "PULUMI_", "KUBE", "SEEKSTACK_HOME")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick layers first (random order stays within a layer); a slow module stays on one xdist worker.
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The marker of its layer; what shares daemons stays on one xdist worker: on two they would start twice.
 
-    A module of the slow layers shares daemons through module-scoped fixtures: on two workers they would start twice.
+    Here and not when all are collected: xdist reads the groups before a conftest has its turn.
     """
-    for item in items:
-        layer = layer_of(item.path)
-        if layer in MARKED_LAYERS:
-            item.add_marker(layer)
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
-    items.sort(key=lambda item: LAYERS.index(layer_of(item.path)))
+    if layer_of(item.path) not in MARKED_LAYERS:
+        return
+    item.add_marker(layer_of(item.path))
+    group = group_of(item.path)
+    if group not in ALONE and item.get_closest_marker("xdist_group") is None:
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick layers first, then long groups, at last single tests: both workers end at about the same time.
+
+    Random order stays within each of them.
+    """
+    items.sort(key=lambda item: place_of(item.path))
+
+
+def place_of(path: Path) -> tuple[int, int]:
+    """Where in a run the tests of a file have their turn."""
+    layer, group = layer_of(path), group_of(path)
+    if layer not in MARKED_LAYERS:
+        return LAYERS.index(layer), 0
+    if group in LONG:
+        return len(LAYERS), LONG.index(group)
+    return len(LAYERS), len(LONG) + (group in ALONE)
+
+
+def group_of(path: Path) -> str:
+    """A module of a slow layer, or a folder of modules with one conftest."""
+    parts = path.relative_to(TESTS).parts if path.is_relative_to(TESTS) else path.parts
+    return "/".join(parts[:2])
 
 
 def layer_of(path: Path) -> str:
@@ -60,6 +104,20 @@ def no_real_account() -> Iterator[None]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("PULUMI_SKIP_UPDATE_CHECK", "true")
         patch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")  # an Output in an f-string raises, as in infra/__main__.py
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bytecode_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where Python is told to write no bytecode, each engine command would compile the AWS SDK anew (0.4 s of CPU)."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode:
+            run = tmp_path_factory.getbasetemp()
+            shared = (
+                run.parent if "PYTEST_XDIST_WORKER" in os.environ else run
+            )  # a worker's own folder lies in the run's
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(shared / "bytecode"))
         yield
 
 
