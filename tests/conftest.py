@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections.abc import Generator, Iterator
@@ -105,6 +106,14 @@ def no_real_account() -> Iterator[None]:
         patch.setenv("PULUMI_SKIP_UPDATE_CHECK", "true")
         patch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")  # an Output in an f-string raises, as in infra/__main__.py
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A run in the background ignores SIGINT, one under nohup SIGHUP, and so would every program that a test starts."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -101,12 +101,12 @@ def left(home: SandboxHome) -> list[str]:
 def running(home: SandboxHome) -> list[str]:
     """Zombies have no command line."""
     found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").iterdir():
         try:
-            line = file.read_text().replace("\0", " ")
+            line = (process / "cmdline").read_text().replace("\0", " ") if process.name.isdigit() else ""
         except OSError:
             continue
-        if str(home.root) in line and int(file.parent.name) != os.getpid():
+        if str(home.root) in line and int(process.name) != os.getpid():
             found.append(line[:200])
     return found
 
