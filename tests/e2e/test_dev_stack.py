@@ -83,20 +83,21 @@ def test_a_door_opened_by_hand_is_found_and_closed_and_a_volume_grown_by_hand_st
     stack.up()
     outputs = stack.outputs()
     volume = outputs["volumeId"]
-    client("ec2", sandbox).modify_volume(VolumeId=volume, Size=300)
     open_the_door(stack.environment, "us-east-1", outputs["securityGroupId"])
     assert stack.preview().changes == ()  # state alone does not know
+    client("ec2", sandbox).modify_volume(VolumeId=volume, Size=300)
     (change,) = stack.preview("--refresh").changes  # of the volume the program asks for what there is
     assert change.operation == "update"
     assert change.properties == ("cidrIpv4",)
 
-    sandbox.configure("dev", port="9000")
-    stack.up()
-    assert sizes(sandbox)[volume] == 300
     pulumi(stack, "up", "--yes", "--skip-preview", "--refresh")
     assert stack.preview("--refresh").changes == ()
     assert sizes(sandbox)[volume] == 300
 
+    client("ec2", sandbox).modify_volume(VolumeId=volume, Size=400)
+    sandbox.configure("dev", port="9000")
+    stack.up()
+    assert sizes(sandbox)[volume] == 400
     pulumi(stack, "destroy", "--yes", "--skip-preview", "--target", "**weights-volume", "--target-dependents")
     stack.up()
     assert list(sizes(sandbox).values()) == [20]

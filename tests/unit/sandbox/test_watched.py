@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -41,7 +42,8 @@ def test_tells_the_time_while_it_waits(tmp_path: Path) -> None:
 
 def test_ends_the_whole_group_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid_file = tmp_path / "pid"
-    clock = SimpleNamespace(monotonic=lambda: 100.0 if pid_file.exists() else 0.0, sleep=time.sleep)
+    moments = itertools.chain([0.0], (100.0 if pid_file.exists() else 0.0 for _ in itertools.count()))
+    clock = SimpleNamespace(monotonic=lambda: next(moments), sleep=time.sleep)  # the start, then what is there
     monkeypatch.setattr(watched, "time", clock)
     script = f"(trap '' INT; exec sleep 600) & echo $! > '{pid_file}.new'; mv '{pid_file}.new' '{pid_file}'; wait"
     status = run_watched(["/bin/sh", "-c", script], env=os.environ, on_line=print, timeout_seconds=100)
