@@ -36,21 +36,31 @@ ALONE = (
     "e2e/test_aws_unreachable.py",
 )
 """Modules whose tests share nothing: each goes to the worker that is free."""
+GROUPED = ("contract/test_project.py",)
+"""A module of a quick layer that shares what takes seconds."""
 REAL_ACCOUNT_PREFIXES = ("AWS_", "PULUMI_", "KUBE", "SEEKSTACK_HOME")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """The marker of its layer; what shares daemons stays on one xdist worker: on two they would start twice.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests that share daemons stay on one worker: on two the daemons would start twice.
 
-    Here and not when all are collected: xdist reads the groups before a conftest has its turn.
+    xdist's own `--dist loadgroup` groups nothing with pytest 9.2: it marks a node id that pytest reads no more.
     """
-    if layer_of(item.path) not in MARKED_LAYERS:
-        return
-    item.add_marker(layer_of(item.path))
-    group = group_of(item.path)
-    if group not in ALONE and item.get_closest_marker("xdist_group") is None:
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    return ByGroup(config, log)
+
+
+def scope_of(nodeid: str) -> str:
+    """What goes to one worker as a whole: a group, or the test alone."""
+    path = TESTS.parent / nodeid.partition("::")[0]
+    is_grouped = layer_of(path) in MARKED_LAYERS or group_of(path) in GROUPED
+    return group_of(path) if is_grouped and group_of(path) not in ALONE else nodeid
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,6 +68,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Random order stays within each of them.
     """
+    for item in items:
+        if layer_of(item.path) in MARKED_LAYERS:
+            item.add_marker(layer_of(item.path))
     items.sort(key=lambda item: place_of(item.path))
 
 

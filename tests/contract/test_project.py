@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.conftest import LAYERS, MARKED_LAYERS
+from tests.conftest import ALONE, GROUPED, LAYERS, LONG, MARKED_LAYERS, scope_of
 from tests.contract.support_files import committed_files, text_of
 from tests.contract.support_source import PACKAGES, ROOT
 
@@ -79,17 +79,24 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.xdist_group("collected")
 def test_each_test_file_holds_tests(collected: dict[str, list[str]]) -> None:
     expected = {name for name in committed_files() if fnmatch(name, "tests/*/test_*.py")}
     assert expected - set(collected) == set()
 
 
-@pytest.mark.xdist_group("collected")
 def test_slow_layers_and_no_others_carry_their_marker(collected: dict[str, list[str]]) -> None:
     marked = {name: [mark for mark in marks if mark in LAYERS] for name, marks in collected.items()}
     layers = {name: PurePosixPath(name).parts[1] for name in collected}
     assert {name: [layer] if layer in MARKED_LAYERS else [] for name, layer in layers.items()} == marked
+
+
+def test_what_shares_daemons_goes_to_one_worker_and_what_does_not_to_the_free_one() -> None:
+    folder = {scope_of(f"tests/integration/kubernetes/test_{name}.py::test_it[a/b]") for name in ("drift", "access")}
+    assert folder == {"integration/kubernetes"}
+    assert scope_of("tests/e2e/test_dev_stack.py::test_it") == "e2e/test_dev_stack.py"
+    assert scope_of("tests/e2e/test_demo.py::test_it") == "tests/e2e/test_demo.py::test_it"
+    assert scope_of("tests/unit/cli/test_main.py::test_it") == "tests/unit/cli/test_main.py::test_it"
+    assert [name for name in (*ALONE, *GROUPED, *LONG) if not (ROOT / "tests" / name).exists()] == []
 
 
 @pytest.mark.parametrize(
