@@ -11,7 +11,7 @@ export PYTHON
 SETUP := .venv/.seekstack-setup
 RUFF := .venv/bin/ruff
 PYTEST := .venv/bin/python -m pytest
-# Two workers; a test module of tests/integration or tests/e2e stays on one of them (tests/conftest.py).
+# Two workers; tests that share daemons stay on one of them (tests/conftest.py).
 JOBS ?= 2
 PARALLEL := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from infra.bounded_yaml import UnreadableYamlError, compose, read_text
 from infra.catalog.facts import Catalog, GpuFacts
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
 from infra.sizing.compatibility_rules import FORMS
@@ -20,14 +21,13 @@ from infra.units import gib
 
 __all__ = ["parse_inventory", "read_inventory"]
 
-MOST_BYTES = 4 * 2**20
 MOST_GPUS = 16
 MOST_HOSTS = 1000
+MOST_VALUES = 50 * MOST_HOSTS
+"""A host is a mapping of 7 keys today, 15 values."""
 EXAMPLE = (
     "- {name: node-1, gpu: L40S, gpus: 4, host_memory_gib: 256, disk_gib: 900, driver: 580.95.05, network_gbit: 100}"
 )
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,9 @@ KEYS = {
 def read_inventory(path: Path, catalog: Catalog) -> tuple[Host, ...]:
     """The hosts in the file at `path`."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise _only(path.name, None, f"has {path.stat().st_size:,} bytes", f"at most {MOST_BYTES:,}", "shorten it")
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
+    except UnreadableYamlError as error:
+        raise _unreadable(error, path.name) from None
     except FileNotFoundError:
         raise _only(path.name, None, f"there is no {path}", "a file", "name the inventory file") from None
     except (IsADirectoryError, UnicodeDecodeError) as error:
@@ -100,13 +100,13 @@ def parse_inventory(text: str, file: str, catalog: Catalog) -> tuple[Host, ...]:
 
 def _compose(text: str, file: str) -> yaml.Node | None:
     try:
-        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise _only(file, line, f"is not YAML: {error.problem or error}", EXAMPLE, "mend the line") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise _only(file, None, f"is not YAML: {error}", EXAMPLE, "mend the file") from None
-    return node
+        return compose(text, most_values=MOST_VALUES)
+    except UnreadableYamlError as error:
+        raise _unreadable(error, file) from None
+
+
+def _unreadable(error: UnreadableYamlError, file: str) -> ConfigurationErrors:
+    return _only(file, error.line, error.message, error.allowed or EXAMPLE, error.fix)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from infra.bounded_yaml import SafeLoader, UnreadableYamlError, compose, read_text
 from infra.config_keys import entry_path
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
 
@@ -24,8 +25,6 @@ __all__ = ["PROJECT", "StackFile", "read_stack_file", "stack_file_path"]
 
 PROJECT = "seekstack"
 NAMESPACES = (PROJECT, "aws", "kubernetes", "pulumi")
-MOST_LEVELS = 32
-MOST_VALUES = 20_000
 MOST_PARTS = 3
 
 STACK_NAME = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,100}")
@@ -45,7 +44,7 @@ PLAIN: tuple[tuple[str, str, str], ...] = (
 """Tag, form and first characters of plain values that are not text; the first that matches counts."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(SafeLoader):  # type: ignore[misc]
     yaml_implicit_resolvers: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 PyYAML's own form
 
 
@@ -105,7 +104,7 @@ def _stacks(folder: Path) -> list[str]:
 def read_stack_file(path: Path) -> StackFile:
     """The configuration in `path`; raises ConfigurationErrors where there is no file or no YAML in it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (FileNotFoundError, IsADirectoryError):
         stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
         raise _one(
@@ -113,6 +112,8 @@ def read_stack_file(path: Path) -> StackFile:
             f"a stack of {', '.join(_stacks(path.parent)) or 'none yet'}",
             f"name another stack, or: pulumi stack init {stack}",
         ) from None  # fmt: skip
+    except UnreadableYamlError as error:
+        raise _unreadable(error, path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise _one("SKS0106", f"cannot be read: {error}", path, None, "UTF-8 text", "mend the file") from None
     return _StackReader(path).read(text)
@@ -125,11 +126,9 @@ class _StackReader:
         self.values: dict[str, Any] = {}
         self.lines: dict[str, int] = {}
         self.secrets: set[str] = set()
-        self.nodes = 0
 
     def read(self, text: str) -> StackFile:
         root = self._compose(text)
-        self._refuse_endless(root)
         for key, _, node in self._entries(root, "the file"):
             if key == "config":
                 self._read_config(node)
@@ -137,37 +136,9 @@ class _StackReader:
 
     def _compose(self, text: str) -> yaml.Node | None:
         try:
-            root: yaml.Node | None = yaml.compose(text, Loader=_Loader)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else None
-            raise _one(
-                "SKS0107", f"is not YAML: {error.problem or error}", self.path, line,
-                "a mapping with `config:`", "mend the line; tabs and unclosed quotes are the usual causes",
-            ) from None  # fmt: skip
-        except RecursionError:
-            raise _one(
-                "SKS0107", "is nested too deep", self.path, None, f"at most {MOST_LEVELS} levels", "mend the file"
-            ) from None
-        except yaml.YAMLError as error:
-            raise _one("SKS0107", f"is not YAML: {error}", self.path, None, "plain text", "mend the file") from None
-        return root
-
-    def _refuse_endless(self, node: yaml.Node | None, depth: int = 0) -> None:
-        """A `&name` that holds `*name` has no end; aliases of aliases can name billions of values."""
-        self.nodes += 1
-        if depth > MOST_LEVELS or self.nodes > MOST_VALUES:
-            raise _one(
-                "SKS0107",
-                "holds itself through an anchor (&) and an alias (*), or more than a person writes",
-                self.path,
-                node.start_mark.line + 1 if node else None,
-                f"at most {MOST_LEVELS} levels and {MOST_VALUES:,} values",
-                "write the value out",
-            )
-        if isinstance(node, yaml.CollectionNode):
-            for child in node.value:
-                for part in child if isinstance(child, tuple) else (child,):
-                    self._refuse_endless(part, depth + 1)
+            return compose(text, loader=_Loader)
+        except UnreadableYamlError as error:
+            raise _unreadable(error, self.path) from None
 
     def _read_config(self, config: yaml.Node) -> None:
         for key, line, node in self._entries(config, "config"):
@@ -278,6 +249,13 @@ class _StackReader:
 def _one(code: str, message: str, path: Path, line: int | None, allowed: str, fix: str) -> ConfigurationErrors:
     location = Location(path.name, line)
     return ConfigurationErrors([ConfigurationError(message, code=code, location=location, allowed=allowed, fix=fix)])
+
+
+def _unreadable(error: UnreadableYamlError, path: Path) -> ConfigurationErrors:
+    is_line = error.line is not None and error.allowed is None
+    allowed = error.allowed or ("a mapping with `config:`" if is_line else "plain text")
+    fix = f"{error.fix}; tabs and unclosed quotes are the usual causes" if is_line else error.fix
+    return _one("SKS0107", error.message, path, error.line, allowed, fix)
 
 
 def _full_key(key: str) -> str:

@@ -37,6 +37,8 @@ READY_TIMEOUT_SECONDS = 60
 MAX_RESTARTS = 2
 STOP_SECONDS = 4
 """An API server whose etcd is gone does not end by itself; the data are safe in etcd's log by then."""
+LOST_STOP_SECONDS = 1
+"""For an API server that has lost its etcd already: it answers nothing that could be waited for."""
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 5
 LINE_LENGTH = 400
@@ -80,6 +82,9 @@ def start(
         ports = ensure_ports(layout)
         write_access(layout, certificates, ports)
         daemons = _Daemons(layout, binary, ports, cancelled or threading.Event())
+        if not processes.is_running(layout.pid_file("etcd")):
+            # It asks for a lost etcd after ever longer pauses: on a busy machine it was not ready within a minute.
+            processes.stop(layout.pid_file("kube-apiserver"), timeout_seconds=LOST_STOP_SECONDS)
         changed = daemons.begin(SERVERS)
         api = Api(load_connection(str(layout.kubeconfig("admin"))))
         with contextlib.closing(api):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,21 +17,77 @@ TESTS = Path(__file__).resolve().parent
 LAYERS = ("unit", "golden", "components", "contract", "integration", "e2e")
 """Folders of tests/, quickest first: the order in which they run."""
 MARKED_LAYERS = ("integration", "e2e")
+LONG = (
+    "e2e/test_dev_stack.py",
+    "e2e/test_aws_provider.py",
+    "e2e/test_killed_runs.py",
+    "integration/kubernetes",
+    "integration/aws_provider",
+)
+"""Groups of a minute and more, longest first."""
+ALONE = (
+    "e2e/test_demo.py",
+    "e2e/test_kubernetes_provider.py",
+    "e2e/test_language_host.py",
+    "e2e/test_bootstrap.py",
+    "e2e/test_locks.py",
+    "e2e/test_readme.py",
+    "e2e/test_sandbox_command.py",
+    "e2e/test_aws_unreachable.py",
+)
+"""Modules whose tests share nothing: each goes to the worker that is free."""
+GROUPED = ("contract/test_project.py",)
+"""A module of a quick layer that shares what takes seconds."""
 REAL_ACCOUNT_PREFIXES = ("AWS_", "PULUMI_", "KUBE", "SEEKSTACK_HOME")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick layers first (random order stays within a layer); a slow module stays on one xdist worker.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests that share daemons stay on one worker: on two the daemons would start twice.
 
-    A module of the slow layers shares daemons through module-scoped fixtures: on two workers they would start twice.
+    xdist's own `--dist loadgroup` groups nothing with pytest 9.2: it marks a node id that pytest reads no more.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    return ByGroup(config, log)
+
+
+def scope_of(nodeid: str) -> str:
+    """What goes to one worker as a whole: a group, or the test alone."""
+    path = TESTS.parent / nodeid.partition("::")[0]
+    is_grouped = layer_of(path) in MARKED_LAYERS or group_of(path) in GROUPED
+    return group_of(path) if is_grouped and group_of(path) not in ALONE else nodeid
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick layers first, then long groups, at last single tests: both workers end at about the same time.
+
+    Random order stays within each of them.
     """
     for item in items:
-        layer = layer_of(item.path)
-        if layer in MARKED_LAYERS:
-            item.add_marker(layer)
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
-    items.sort(key=lambda item: LAYERS.index(layer_of(item.path)))
+        if layer_of(item.path) in MARKED_LAYERS:
+            item.add_marker(layer_of(item.path))
+    items.sort(key=lambda item: place_of(item.path))
+
+
+def place_of(path: Path) -> tuple[int, int]:
+    """Where in a run the tests of a file have their turn."""
+    layer, group = layer_of(path), group_of(path)
+    if layer not in MARKED_LAYERS:
+        return LAYERS.index(layer), 0
+    if group in LONG:
+        return len(LAYERS), LONG.index(group)
+    return len(LAYERS), len(LONG) + (group in ALONE)
+
+
+def group_of(path: Path) -> str:
+    """A module of a slow layer, or a folder of modules with one conftest."""
+    parts = path.relative_to(TESTS).parts if path.is_relative_to(TESTS) else path.parts
+    return "/".join(parts[:2])
 
 
 def layer_of(path: Path) -> str:
@@ -60,6 +118,28 @@ def no_real_account() -> Iterator[None]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("PULUMI_SKIP_UPDATE_CHECK", "true")
         patch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")  # an Output in an f-string raises, as in infra/__main__.py
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A run in the background ignores SIGINT, one under nohup SIGHUP, and so would every program that a test starts."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bytecode_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where Python is told to write no bytecode, each engine command would compile the AWS SDK anew (0.4 s of CPU)."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode:
+            run = tmp_path_factory.getbasetemp()
+            shared = (
+                run.parent if "PYTEST_XDIST_WORKER" in os.environ else run
+            )  # a worker's own folder lies in the run's
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(shared / "bytecode"))
         yield
 
 

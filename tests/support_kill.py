@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from sandbox import fake_aws
 from sandbox.pulumi_run import PulumiStack
 
 VICTIMS = {"engine": None, "program": "language_program.py", "plugin": "sandbox.aws_provider"}
-FINISH_SECONDS = 60
+FINISH_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,17 @@ def run_and_kill(stack: PulumiStack, command: str, victim: str, after_seconds: f
     )
     started, was_hit = time.monotonic(), False
     parts: set[int] = set()
-    while engine.poll() is None and not was_hit:
+    try:
+        while engine.poll() is None and not was_hit:
+            parts |= set(_descendants(engine.pid))
+            if time.monotonic() - started >= after_seconds:
+                was_hit = _kill(engine, VICTIMS[victim], parts)
+            time.sleep(0.005)
         parts |= set(_descendants(engine.pid))
-        if time.monotonic() - started >= after_seconds:
-            was_hit = _kill(engine, VICTIMS[victim], parts)
-        time.sleep(0.005)
-    parts |= set(_descendants(engine.pid))
-    engine.wait(timeout=FINISH_SECONDS)
+        engine.wait(timeout=FINISH_SECONDS)
+    finally:  # a lock of an engine at work would fail each test after this one
+        engine.kill()
+        engine.wait()
     _wait_for_end(parts)
     return Kill(command, victim, after_seconds, was_hit)
 
@@ -68,19 +73,26 @@ def _kill(engine: subprocess.Popen[bytes], module: str | None, parts: set[int]) 
         return True
     hit = [pid for pid in parts if module in _command_line(pid)]
     for pid in hit:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     return bool(hit)
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = task.read_text().split()
-        except OSError:
-            continue
+    for children in _children_of_threads(pid):
         for child in children:
             yield int(child)
             yield from _descendants(int(child))
+
+
+def _children_of_threads(pid: int) -> list[list[str]]:
+    """Empty for a process that ends meanwhile: then its folder goes while it is listed."""
+    found = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found.append((task / "children").read_text().split())
+    return found
 
 
 def _command_line(pid: int) -> str:

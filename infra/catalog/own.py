@@ -17,20 +17,20 @@ from typing import Any
 
 import yaml
 
+from infra.bounded_yaml import UnreadableYamlError, compose, construct, read_text
 from infra.catalog.facts import Architecture, Attention, ModelFacts
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
 
 __all__ = ["OWN_MODELS", "append_row", "own_models_path", "read_rows", "row_of"]
 
 OWN_MODELS = Path("catalog") / "models.yaml"
-MOST_BYTES = 4 * 2**20
+MOST_VALUES = 200_000
+"""The rows of some 3,000 models."""
 HEADER = """\
 # Models of this project, beside those that seekstack ships. Commit this file: plan, check and pulumi up read it.
 models:
 """
 Row = Mapping[str, Any]
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 OPTIONAL = {
     "aliases", "unreleased_aliases", "active_parameters", "draft_parameters", "layers", "attention_heads", "kv_heads",
@@ -66,36 +66,9 @@ def own_models_path(start: Path) -> Path | None:
 
 def read_rows(path: Path) -> tuple[Row, ...]:
     """The rows of one file, each checked; everything wrong in it is raised at once."""
-    return _checked(path, _parse(path, _text_of(path)))
-
-
-def _text_of(path: Path) -> str:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise _wrong(path, None, f"has {path.stat().st_size:,} bytes", f"at most {MOST_BYTES:,}")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise _wrong(path, None, f"is no text: {error}", "UTF-8") from None
-
-
-def _parse(path: Path, text: str) -> list[Any]:
-    try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 both loaders are safe ones
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise _wrong(path, line, f"is not YAML: {error.problem or error}", "a list under `models:`") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _wrong(path, None, f"is not YAML: {error}", "a list under `models:`") from None
-    rows = document.get("models") if isinstance(document, dict) else None
-    if rows is None and isinstance(document, dict) and "models" in document:
-        return []
-    if not isinstance(rows, list) or len(document) != 1:
-        raise _wrong(path, None, "has not the form of a catalogue", "one key, `models:`, with a list below it")
-    return rows
-
-
-def _checked(path: Path, rows: list[Any]) -> tuple[Row, ...]:
-    errors = [error for number, row in enumerate(rows, 1) for error in _problems(path, number, row)]
+    root = _compose(path, _text_of(path))
+    rows, lines = _rows(path, root), _lines(root)
+    errors = [error for number, row in enumerate(rows, 1) for error in _problems(path, number, row, lines[number - 1])]
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -103,9 +76,44 @@ def _checked(path: Path, rows: list[Any]) -> tuple[Row, ...]:
     return tuple({"aliases": [], **row} for row in rows)
 
 
-def _problems(path: Path, number: int, row: Any) -> list[ConfigurationError]:
+def _text_of(path: Path) -> str:
+    try:
+        return read_text(path)
+    except UnreadableYamlError as error:
+        raise _unreadable(path, error) from None
+    except UnicodeDecodeError as error:
+        raise _wrong(path, None, f"is no text: {error}", "UTF-8") from None
+
+
+def _compose(path: Path, text: str) -> yaml.Node | None:
+    try:
+        return compose(text, most_values=MOST_VALUES)
+    except UnreadableYamlError as error:
+        raise _unreadable(path, error) from None
+
+
+def _rows(path: Path, root: yaml.Node | None) -> list[Any]:
+    try:
+        document = None if root is None else construct(root)
+    except UnreadableYamlError as error:
+        raise _unreadable(path, error) from None
+    rows = document.get("models") if isinstance(document, dict) else None
+    if rows is None and isinstance(document, dict) and "models" in document:
+        return []
+    if not isinstance(rows, list) or set(document or ()) != {"models"}:
+        raise _wrong(path, None, "has not the form of a catalogue", "one key, `models:`, with a list below it")
+    return rows
+
+
+def _lines(root: yaml.Node | None) -> list[int]:
+    """Where each row starts; the form is that of a catalogue."""
+    lists = [value for _, value in root.value] if isinstance(root, yaml.MappingNode) else []
+    return [row.start_mark.line + 1 for rows in lists if isinstance(rows, yaml.SequenceNode) for row in rows.value]
+
+
+def _problems(path: Path, number: int, row: Any, line: int) -> list[ConfigurationError]:
     if not isinstance(row, dict):
-        return [_wrong(path, None, f"entry {number} is no mapping", "`key: value` lines")]
+        return [_wrong(path, line, f"entry {number} is no mapping", "`key: value` lines")]
     where = f"entry {number} ({str(row.get('label', row.get('id', 'without a label')))[:60]})"
     known = {field.name: field for field in fields(ModelFacts)}
     found = []
@@ -114,7 +122,7 @@ def _problems(path: Path, number: int, row: Any) -> list[ConfigurationError]:
             near = get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             found.append(
-                _wrong(path, None, f"{where}: {str(name)[:60]} is no field of a model{hint}", ", ".join(known))
+                _wrong(path, line, f"{where}: {str(name)[:60]} is no field of a model{hint}", ", ".join(known))
             )
     required = [name for name, field in known.items() if field.default is MISSING and name not in OPTIONAL]
     missing = [name for name in required if row.get(name) is None]
@@ -122,11 +130,11 @@ def _problems(path: Path, number: int, row: Any) -> list[ConfigurationError]:
     if attention in list(Attention):
         missing += [name for name in NEEDS[Attention(attention)] if not row.get(name)]
     if missing:
-        found.append(_wrong(path, None, f"{where} lacks {', '.join(missing)}", "every field the sizes follow from"))
+        found.append(_wrong(path, line, f"{where} lacks {', '.join(missing)}", "every field the sizes follow from"))
     for name, field in known.items():
         allowed = _disallowed(str(field.type), row[name]) if row.get(name) is not None else None
         if allowed:
-            found.append(_wrong(path, None, f"{where}: {name} is {str(row[name])[:60]!r}", allowed))
+            found.append(_wrong(path, line, f"{where}: {name} is {str(row[name])[:60]!r}", allowed))
     return found
 
 
@@ -161,10 +169,10 @@ def append_row(path: Path, row: Row) -> None:
     Written beside it and renamed: a reader sees the old file or the new one.
     """
     before = _text_of(path) if path.exists() else HEADER
-    rows = _parse(path, before)
+    rows = _rows(path, _compose(path, before))
     joined = before if before.endswith("\n") else f"{before}\n"
     text = joined + _block(row)
-    if _parse_again(path, text) != [*rows, dict(row)]:
+    if _read_again(path, text) != [*rows, dict(row)]:
         raise _wrong(
             path, None, "cannot be added to at its end", "`models:` last, its entries as `  - key: value` lines"
         )
@@ -174,9 +182,9 @@ def append_row(path: Path, row: Row) -> None:
     written.replace(path)
 
 
-def _parse_again(path: Path, text: str) -> list[Any] | None:
+def _read_again(path: Path, text: str) -> list[Any] | None:
     try:
-        return _parse(path, text)
+        return _rows(path, _compose(path, text))
     except ConfigurationError:
         return None
 
@@ -185,6 +193,10 @@ def _block(row: Row) -> str:
     """JSON scalars and lists are YAML too, and quoted the same way for every value."""
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in row.items()]
     return "  - " + "\n    ".join(lines) + "\n"
+
+
+def _unreadable(path: Path, error: UnreadableYamlError) -> ConfigurationError:
+    return _wrong(path, error.line, error.message, error.allowed or "a list under `models:`")
 
 
 def _wrong(path: Path, line: int | None, what: str, allowed: str) -> ConfigurationError:

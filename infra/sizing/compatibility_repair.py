@@ -115,13 +115,9 @@ def _misses_by_key(wanted: Wanted, mended: _Mended, matrix: Matrix) -> list[tupl
     """What the engine that was asked for breaks, or else what even the oldest one that could do breaks."""
     engines = filter(None, (wanted.engine_version, mended.choices[-1].engine))
     misses = [miss for engine in engines for miss in matrix.misses(wanted, matrix.choose(engine, wanted))]
-    lifted = [(miss, [key for key in miss.keys if key in mended.lifted]) for miss in misses]
-    first = [(miss, key) for miss, keys in lifted for key in keys[:1]]
-    named = {key for _, key in first}
-    # A part that only ever stands second in a problem has one of its own all the same.
-    second = [(miss, key) for miss, keys in lifted for key in keys[1:] if key not in named]
+    keyed = [(miss, key) for miss in misses for key in [key for key in miss.keys if key in mended.lifted][:1]]
     found: dict[tuple[Code, str], tuple[Miss, str]] = {}
-    for miss, key in (*first, *second):
+    for miss, key in keyed:
         found.setdefault((miss.code, key), (_with_floor(miss, wanted, matrix), key))
     return list(found.values())
 

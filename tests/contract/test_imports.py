@@ -27,7 +27,7 @@ def layer(ours: str = "", theirs: str = "", *, forbidden_stdlib: str = "") -> La
 
 
 IO_MODULES = "os io pathlib subprocess socket urllib http shutil tempfile random time threading asyncio"
-FACTS = "infra.units infra.errors infra.private_network infra.catalog"
+FACTS = "infra.units infra.errors infra.private_network infra.bounded_yaml infra.catalog"
 PURE = (
     f"{FACTS} infra.config_keys infra.stack_file infra.settings infra.sizing infra.inventory infra.planning "
     "infra.serving"
@@ -42,6 +42,7 @@ LAYERS = {
     "infra.units": layer(),
     "infra.sdk_names": layer(),
     "infra.errors": layer(),
+    "infra.bounded_yaml": layer("", "yaml"),
     "infra.private_network": layer("infra.units infra.errors"),
     "infra.catalog": layer(FACTS, "yaml"),
     "infra.catalog.refresh": layer(FACTS, "yaml boto3 botocore"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.conftest import LAYERS
+from tests.conftest import ALONE, GROUPED, LAYERS, LONG, MARKED_LAYERS, scope_of
 from tests.contract.support_files import committed_files, text_of
 from tests.contract.support_source import PACKAGES, ROOT
 
@@ -50,40 +51,52 @@ def test_every_test_file_lies_in_a_layer() -> None:
     assert [str(path) for path in files if path.name.startswith("test_") and path.parts[1] not in LAYERS] == []
 
 
-def collect(*arguments: str) -> list[str]:
-    """Node ids that pytest finds."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--collect-only",
-            "-q",
-            "-p",
-            "no:randomly",
-            "-p",
-            "no:cacheprovider",
-            *arguments,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, 5), done.stdout[-2000:]  # 5: all were deselected
-    return [line for line in done.stdout.splitlines() if "::" in line]
+REPORT = """\
+import json, sys
+import pytest
+
+class Report:
+    def pytest_collection_finish(self, session):
+        marks = {}
+        for item in session.items:
+            file = item.nodeid.partition("::")[0]
+            marks.setdefault(file, set()).update(mark.name for mark in item.iter_markers())
+        with open(sys.argv[1], "w") as file:
+            json.dump({name: sorted(found) for name, found in marks.items()}, file)
+
+sys.exit(pytest.main(["--collect-only", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"], plugins=[Report()]))
+"""
 
 
-def test_each_test_file_holds_tests() -> None:
-    collected = {line.partition("::")[0] for line in collect()}
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The files that pytest finds tests in, with the markers of those tests; this takes 10 s."""
+    file = tmp_path_factory.mktemp("collected") / "files.json"
+    argv = [sys.executable, "-c", REPORT, str(file)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    found: dict[str, list[str]] = json.loads(file.read_text())
+    return found
+
+
+def test_each_test_file_holds_tests(collected: dict[str, list[str]]) -> None:
     expected = {name for name in committed_files() if fnmatch(name, "tests/*/test_*.py")}
-    assert expected - collected == set()
+    assert expected - set(collected) == set()
 
 
-def test_slow_layers_carry_their_marker() -> None:
-    one_of_each = ("tests/integration/test_processes.py", "tests/e2e/test_readme.py")
-    assert {line.partition("::")[0] for line in collect(*one_of_each)} == set(one_of_each)
-    assert collect("-m", "not integration and not e2e", *one_of_each) == []
+def test_slow_layers_and_no_others_carry_their_marker(collected: dict[str, list[str]]) -> None:
+    marked = {name: [mark for mark in marks if mark in LAYERS] for name, marks in collected.items()}
+    layers = {name: PurePosixPath(name).parts[1] for name in collected}
+    assert {name: [layer] if layer in MARKED_LAYERS else [] for name, layer in layers.items()} == marked
+
+
+def test_what_shares_daemons_goes_to_one_worker_and_what_does_not_to_the_free_one() -> None:
+    folder = {scope_of(f"tests/integration/kubernetes/test_{name}.py::test_it[a/b]") for name in ("drift", "access")}
+    assert folder == {"integration/kubernetes"}
+    assert scope_of("tests/e2e/test_dev_stack.py::test_it") == "e2e/test_dev_stack.py"
+    assert scope_of("tests/e2e/test_demo.py::test_it") == "tests/e2e/test_demo.py::test_it"
+    assert scope_of("tests/unit/cli/test_main.py::test_it") == "tests/unit/cli/test_main.py::test_it"
+    assert [name for name in (*ALONE, *GROUPED, *LONG) if not (ROOT / "tests" / name).exists()] == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class Part(pulumi.ComponentResource):
 
 config = pulumi.Config()
 """
-COMMAND_SECONDS = 120
+COMMAND_SECONDS = 300
 
 
 @dataclass(frozen=True)

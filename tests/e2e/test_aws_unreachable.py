@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from sandbox import fake_aws
+from sandbox import fake_aws, processes
 from sandbox.pulumi_run import PulumiStack
-from tests.e2e.support_tiny import TinyProject
+from tests.e2e.support_tiny import COMMAND_SECONDS, TinyProject
 
 # The fake is a daemon that outlives the call that starts it, on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 
 FIX = 'does not answer (EndpointConnectionError). Start it again: eval "$(seekstack sandbox env)"'
 NETWORKS = """
+import asyncio
+from pathlib import Path
 import pulumi_aws as aws
-for number in range(30):
-    vpc = aws.ec2.Vpc(f"vpc-{number}", cidr_block=f"10.{number}.0.0/16")
-    aws.ec2.Subnet(f"subnet-{number}", vpc_id=vpc.id, cidr_block=f"10.{number}.0.0/24")
+
+async def gate(text):
+    while not Path("{gate}").exists():
+        await asyncio.sleep(0.01)
+    return text
+
+for number in range(8):
+    vpc = aws.ec2.Vpc(f"vpc-{{number}}", cidr_block=f"10.{{number}}.0.0/16")
+    later = pulumi.Output.from_input(gate(f"10.{{number}}.0.0/24"))
+    aws.ec2.Subnet(f"subnet-{{number}}", vpc_id=vpc.id, cidr_block=later)
 """
-RESOURCES = 60
+"""The second half of the resources waits until the test opens the gate."""
+FIRST, RESOURCES = 8, 16
 
 
 @pytest.fixture
@@ -48,16 +57,17 @@ def test_each_command_says_what_does_not_answer_and_how_to_start_it(fake: TinyPr
 
 
 def test_a_fake_stopped_in_the_middle_of_an_up_leaves_a_stack_that_refresh_and_up_mend(fake: TinyProject) -> None:
-    fake.write(NETWORKS)
+    gate = fake.folder / "gate"
+    fake.write(NETWORKS.format(gate=gate))
     stack = PulumiStack(fake.folder, "dev", fake.environment)
     endpoint = fake_aws.start(fake.home)
     up = fake.start_up()
-    deadline = time.monotonic() + 60
-    while len(fake_aws.existing(endpoint).get("ec2:vpc", ())) < 10:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert processes.wait_until(
+        lambda: len(fake_aws.existing(endpoint).get("ec2:vpc", ())) == FIRST, timeout_seconds=COMMAND_SECONDS
+    )
     fake_aws.stop(fake.home)
-    output, _ = up.communicate(timeout=60)
+    gate.touch()
+    output, _ = up.communicate(timeout=COMMAND_SECONDS)
     assert up.returncode != 0
     assert "does not answer" in told(output)
 

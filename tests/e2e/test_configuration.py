@@ -109,7 +109,7 @@ def pulumi(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         ("pulumi", *arguments, "-s", "dev", "--non-interactive", "--color", "never"),
         cwd=sandbox.project, env=merged(sandbox.home), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 

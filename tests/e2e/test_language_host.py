@@ -20,7 +20,7 @@ from tests.e2e.support_tiny import TinyProject
 
 PARTS = 'Part("a")\nPart("b")\npulumi.export("size", config.get("size") or "small")'
 WAITS = 'Part("a")\nprint("waiting", flush=True)\nimport time\ntime.sleep(600)'
-GONE_SECONDS = 10
+GONE_SECONDS = 90
 
 
 def frames(output: str) -> list[tuple[str, str]]:
@@ -233,7 +233,7 @@ def test_host_and_program_leave_when_their_engine_is_killed(bundled: TinyProject
 def await_line(running: subprocess.Popen[str], text: str) -> None:
     """Read output until `text` is in it; the watchdog ends a command that never says it."""
     assert running.stdout is not None
-    watchdog = threading.Timer(60, running.kill)
+    watchdog = threading.Timer(180, running.kill)
     watchdog.start()
     try:
         seen = next((line for line in running.stdout if text in line), None)

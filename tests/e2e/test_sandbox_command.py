@@ -27,7 +27,7 @@ def home(engine: Engine, tmp_path: Path) -> Iterator[SandboxHome]:
 
 def shell(home: SandboxHome, script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ("sh", "-euc", script), cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=120, check=True,
+        ("sh", "-euc", script), cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=300, check=True,
         env={**os.environ, "SEEKSTACK_HOME": str(home.root), "AWS_PROFILE": "production", "AWS_ROLE_ARN": "real"},
     )  # fmt: skip
 

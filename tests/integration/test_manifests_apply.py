@@ -21,7 +21,7 @@ from sandbox.kubernetes_provider.kubeconfig import load_connection
 from sandbox.paths import SandboxHome
 from tests.serving_factories import VARIANTS, make_spec, make_variant
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
 
 
 @pytest.fixture(scope="module")

@@ -57,23 +57,23 @@ def test_stop_ends_it_and_says_that_there_was_one(files):
 
 def test_a_daemon_that_ignores_sigterm_is_killed(files):
     pid = spawn(files, STUBBORN)
-    assert processes.wait_until(lambda: "up" in files[1].read_text(), timeout_seconds=10)
+    assert processes.wait_until(lambda: "up" in files[1].read_text(), timeout_seconds=60)
     processes.stop(files[0], timeout_seconds=0.2)
     assert ended(pid)
 
 
 def test_children_of_a_daemon_end_with_it(files):
     spawn(files, WITH_CHILD)
-    assert processes.wait_until(lambda: files[1].read_text().strip() != "", timeout_seconds=10)
+    assert processes.wait_until(lambda: files[1].read_text().strip() != "", timeout_seconds=60)
     child = int(files[1].read_text())
     processes.stop(files[0])
-    assert processes.wait_until(lambda: ended(child), timeout_seconds=5)
+    assert processes.wait_until(lambda: ended(child), timeout_seconds=60)
 
 
 def test_a_killed_daemon_does_not_count_as_running(files):
     pid = spawn(files, FOREVER)
     os.kill(pid, signal.SIGKILL)
-    assert processes.wait_until(lambda: not processes.is_running(files[0]), timeout_seconds=5)
+    assert processes.wait_until(lambda: not processes.is_running(files[0]), timeout_seconds=60)
 
 
 def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(files):

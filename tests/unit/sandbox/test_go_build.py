@@ -96,10 +96,20 @@ def test_a_failed_build_shows_the_last_lines_and_what_to_try(
 def test_compiled_packages_are_counted_and_not_quoted_as_errors(
     machine: Machine, program: GoProgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(go_build, "PROGRESS_SECONDS", 0.05)
-    machine.go(body="echo 'go: downloading a.b/c v1'; echo a.b/c; echo x/y; /bin/sleep 0.3; echo broken here; exit 1")
-    error = failure(machine, program)
-    assert any("1 modules fetched, 2 packages compiled" in line for line in machine.lines)
+    monkeypatch.setattr(go_build, "PROGRESS_SECONDS", 0.01)
+    told = machine.root / "told"
+    wait = f"while [ ! -e '{told}' ]; do /bin/sleep 0.01; done"
+    machine.go(body=f"echo 'go: downloading a.b/c v1'; echo a.b/c; echo x/y; {wait}; echo broken here; exit 1")
+
+    def hear(line: str) -> None:
+        if "1 modules fetched, 2 packages compiled" in line:
+            told.touch()
+
+    with pytest.raises(ToolError) as caught:
+        build(program, hear)
+    error = caught.value
+    assert told.exists()
+    assert "broken here" in error.message
     assert "a.b/c" not in error.message
 
 

@@ -63,12 +63,23 @@ def test_a_program_that_ends_is_told_with_what_it_wrote_this_time(tmp_path: Path
     assert "make room" in (caught.value.fix or "")
 
 
+class SetOnceThere(threading.Event):
+    """Set from the moment at which a file exists: the program runs by then."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def is_set(self) -> bool:
+        return self.file.exists()
+
+
 def test_a_start_can_be_cancelled(tmp_path: Path) -> None:
     program = tmp_path / "kube"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    started = tmp_path / "started"
+    program.write_text(f"#!/bin/sh\necho > '{started}'\nexec sleep 600\n")
     program.chmod(0o755)
-    home, cancelled = SandboxHome(tmp_path / "home"), threading.Event()
-    threading.Timer(0.3, cancelled.set).start()
+    home, cancelled = SandboxHome(tmp_path / "home"), SetOnceThere(started)
     try:
         with pytest.raises(ToolError, match="cancelled"):
             kube.start(home, program=program, cancelled=cancelled)

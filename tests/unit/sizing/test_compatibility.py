@@ -453,12 +453,22 @@ def part(*known: str, anything: st.SearchStrategy[str] = versions) -> st.SearchS
     return st.one_of(st.none(), st.sampled_from(known), anything)
 
 
+LAST_BRANCHES = {one.compute_capability: one.last_driver_branch or 700 for one in FACTS.gpu_generations}
+
+
+def is_driven(gpu: GpuFacts) -> bool:
+    """No card needs a branch later than the last that drives its generation."""
+    known = [one for one in LAST_BRANCHES if one <= (gpu.compute_capability or (99, 0))]
+    last = LAST_BRANCHES[max(known)] if known else 700
+    return gpu.min_driver_branch is None or gpu.min_driver_branch <= last
+
+
 odd_gpus = st.builds(
     lambda gpu, capability, branch: replace(gpu, compute_capability=capability, min_driver_branch=branch),
     st.sampled_from(CATALOG.gpus),
     st.one_of(st.none(), st.tuples(st.integers(0, 14), st.integers(0, 9))),
     st.one_of(st.none(), st.integers(300, 700)),
-)
+).filter(is_driven)
 odd_models = st.builds(
     lambda model, floor: replace(model, min_engine_version=floor),
     st.sampled_from(CATALOG.models),
