@@ -177,9 +177,19 @@ def _causes(search: Search, outcome: Failure) -> tuple[Miss, ...]:
 
 def fix_for(miss: Miss, search: Search) -> str:
     """What would serve the model: found by asking again with one constraint less at a time."""
-    ways = [miss.fix, *_other_quantization(search), *_other_machine(search)]
+    ways = [miss.fix, *_more_copies(miss, search), *_other_quantization(search), *_other_machine(search)]
     found = list(dict.fromkeys(way for way in ways if way)) or _more_machines(miss, search)
     return "; or ".join(found) or "no single machine of the catalogue serves it: use a smaller model"
+
+
+def _more_copies(miss: Miss, search: Search) -> list[str]:
+    """Copies of a mixture of experts are not chosen by themselves."""
+    request = search.request
+    if miss.reason is not Reason.KV_CACHE or request.data_parallel or request.engine is Family.LLAMA_CPP:
+        return []
+    outcomes = ((copies, search.again(data_parallel=copies).choose()) for copies in (2, 4, 8))
+    found = next((copies for copies, outcome in outcomes if isinstance(outcome, Choice)), None)
+    return [f"set dataParallel to {found} (--dp {found})"] if found else []
 
 
 def _other_quantization(search: Search) -> list[str]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.catalog.cache_dtypes import CacheDtype
-from infra.catalog.facts import Attention, Catalog, GpuFacts, ModelFacts, QuantizationFacts
+from infra.catalog.facts import Architecture, Attention, Catalog, GpuFacts, ModelFacts, QuantizationFacts
 from infra.catalog.markets import Market
-from infra.sizing import budgets, performance, placement, storage, weights
-from infra.sizing.arrangement import Arrangement, arrangements, layer_splits
+from infra.sizing import budgets, nodes, performance, placement, storage, weights
+from infra.sizing.arrangement import Arrangement, layer_splits
 from infra.sizing.engine import Engine, Family
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.formats import attempts
@@ -28,6 +28,8 @@ from infra.sizing.speed import SpeedUnknown
 
 __all__ = ["Choice", "Failure", "Option", "Search"]
 
+WITH_OTHER_LAYOUT = (Reason.WEIGHTS, Reason.KV_CACHE, Reason.GRAPH_RESERVE, Reason.HOST_RAM, Reason.TTFT)
+"""Reasons that more stages or copies on the same machine may end."""
 SOFTWARE = (Reason.DRIVER, Reason.CUDA, Reason.PYTHON, Reason.TORCH)
 
 
@@ -193,13 +195,17 @@ class Search:
         found: list[Option] = []
         miss: Miss | None = None
         machines = 0
+        least = _least_weights(self.model, kind.stored) / machine.gpu.usable_bytes
         for arrangement in ways:
+            ranks = arrangement.tensor_parallel * arrangement.pipeline_parallel
+            if not arrangement.is_plain and (ranks < least or (miss and miss.reason not in WITH_OTHER_LAYOUT)):
+                continue
             outcome = self.option(machine, kind.stored, arrangement, kind.engine)
             if isinstance(outcome, Option):
                 if self.request.objective == Objective.COST:
                     return outcome
                 found.append(outcome)
-            elif machine.instance is None or arrangement.machines > machines:
+            elif arrangement.is_plain and (machine.instance is None or arrangement.machines > machines):
                 miss, machines = outcome, arrangement.machines
         if found:
             return min(found, key=self.rank)
@@ -212,7 +218,13 @@ class Search:
         if request.engine is Family.LLAMA_CPP:
             return layer_splits(gpus, request, widest_first=widest_first)
         splits = self.prepared.splits(self.model, quantization, gpus)
-        return arrangements(splits, gpus, request, widest_first=widest_first)
+        # Copies of a mixture share its experts, which is another way to run it: that is asked for, not chosen.
+        may_copy = self.model.architecture is Architecture.DENSE
+        # Whether vLLM runs V4 in stages is not known: SGLang was seen to.
+        may_stage = self.model.attention is not Attention.COMPRESSED or request.engine is not Family.VLLM
+        return self.prepared.arrangements(
+            splits, gpus, request, widest_first=widest_first, may_copy=may_copy, may_stage=may_stage
+        )
 
     def option(
         self, machine: Machine, quantization: QuantizationFacts, arrangement: Arrangement, engine: Engine
@@ -224,6 +236,7 @@ class Search:
         miss = (
             check_count(machine, arrangement, self.request)
             or self._check_host(quantization, machine, arrangement)
+            or nodes.check_start(arrangement, outcome, engine)
             or check_limits(machine, arrangement.machines, self.request)
             or self.check_first_token(outcome, arrangement, engine)
         )
@@ -326,6 +339,8 @@ class Search:
         found: list[Option] = []
         miss: Miss | None = None
         for arrangement in self._arrangements(quantization, largest.gpus, alone, False):
+            if found and not arrangement.is_plain and self.request.objective == Objective.COST:
+                continue
             outcome = self.sized(quantization, largest.gpu, arrangement, engine)
             if not isinstance(outcome, Miss):
                 missing = len(hosts) > 1 and arrangement.machines > len(hosts)
@@ -340,6 +355,10 @@ class Search:
                 miss = placement.check_host(hosts[0], checkpoint, arrangement.gpus_per_machine) or _too_few(arrangement)
                 continue
             names = list(dict.fromkeys(one.host for one in placed))
+            refused = nodes.check_start(arrangement, outcome, engine, placed)
+            if refused:
+                miss = refused
+                continue
             spread = replace(arrangement, machines=len(names), machines_per_copy=_widest_copy(placed))
             found.append(Option(replace(largest, name=", ".join(names)), spread, outcome, engine, placed))
         if found:
@@ -353,6 +372,12 @@ def _kv_dtype(model: ModelFacts, engine: Engine, request: PlanRequest) -> str:
     is_open = request.kv_cache_dtype == CacheDtype.AUTO
     is_sparse = model.attention is Attention.SPARSE_LATENT and engine.family is Family.SGLANG
     return CacheDtype.BF16 if is_open and is_sparse else request.kv_cache_dtype
+
+
+def _least_weights(model: ModelFacts, quantization: QuantizationFacts) -> float:
+    """Bytes that all ranks of a copy hold together at least."""
+    loaded = weights.parts(model, quantization)
+    return loaded.experts + loaded.sharded + loaded.repeated + loaded.vocabulary / 2
 
 
 def _widest_copy(placed: Sequence[Placed]) -> int:

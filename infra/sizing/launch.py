@@ -162,7 +162,7 @@ def launch_of(cluster: Cluster, arguments: Sequence[str]) -> Launch:
     """The commands of all nodes; `arguments` are those of a single node, with the sizes of the whole layout."""
     method = _method(cluster)
     if method is None:
-        return Launch(None, (), (), (_why_not(cluster),))
+        return Launch(None, (), (), (why_not(cluster) or "",))
     nodes = tuple(_nodes(method, cluster, tuple(arguments)))
     return Launch(method, nodes, _ports(method, cluster), tuple(_notes(method, cluster)))
 
@@ -183,7 +183,10 @@ def _method(cluster: Cluster) -> Method | None:
     return None
 
 
-def _why_not(cluster: Cluster) -> str:
+def why_not(cluster: Cluster) -> str | None:
+    """What keeps vLLM from starting the layout; None where it can."""
+    if _method(cluster) is not None:
+        return None
     if cluster.engine.version < FIRST_HEADLESS:
         return f"vLLM {cluster.engine} does not spread copies over nodes: take {Engine(FIRST_HEADLESS)} or later"
     return f"vLLM {cluster.engine} does not start these copies as they lie over the nodes: make each fit one node"

@@ -76,7 +76,8 @@ def _plan(search: Search, choice: Choice) -> Plan:
     software, notes = _software(search, best)
     found = speed_of(request, best)
     arguments = engine_arguments(best, request)
-    launch = launch_on(best, arguments)
+    efa = instance is not None and instance.efa
+    launch = launch_on(arrangement, layout, best.engine, arguments, best.placed, efa=efa)
     return Plan(
         model=layout.model,
         requested_model=request.model,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from infra.catalog.compatibility import CompatibilityFacts
 from infra.catalog.facts import Catalog, CpuInstanceFacts, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing import layout
+from infra.sizing.arrangement import Arrangement, arrangements
 from infra.sizing.compatibility import Conflict, Resolved, Stack, resolve
 from infra.sizing.engine import Engine, Family, Version
 from infra.sizing.fit import Fit, Workload, fit
@@ -41,6 +42,7 @@ class Prepared:
     """EC2 types without accelerator that are machines too; only llama.cpp runs on them."""
     kernels: dict[tuple[str, str, str, Family, Version, str], Miss | None] = field(default_factory=dict)
     splits_of: dict[tuple[str, str, int], tuple[int, ...]] = field(default_factory=dict)
+    ways: dict[tuple[object, ...], tuple[Arrangement, ...]] = field(default_factory=dict)
     software: dict[tuple[str | None, ...], Resolved | Conflict] = field(default_factory=dict)
     fits: dict[tuple[str | float | None, ...], dict[FitKey, Fit | Miss]] = field(default_factory=dict)
 
@@ -80,6 +82,25 @@ class Prepared:
         if key not in self.splits_of:
             self.splits_of[key] = layout.splits(model, quantization, gpus)
         return self.splits_of[key]
+
+    def arrangements(
+        self, splits: tuple[int, ...], gpus: int, request: PlanRequest, **allowed: bool
+    ) -> tuple[Arrangement, ...]:
+        """Ways to lay a model over machines, by all that they depend on."""
+        key = (
+            splits,
+            gpus,
+            *allowed.values(),
+            request.tensor_parallel,
+            request.pipeline_parallel,
+            request.data_parallel,
+            request.nodes,
+            request.concurrency,
+            request.objective,
+        )
+        if key not in self.ways:
+            self.ways[key] = arrangements(splits, gpus, request, **allowed)
+        return self.ways[key]
 
     def resolve(self, stack: Stack) -> Resolved | Conflict:
         """The matrix's answer."""

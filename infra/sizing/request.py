@@ -41,7 +41,8 @@ class PlanRequest:
     """None takes every GPU of an EC2 instance and the fewest of an owned node."""
     pipeline_parallel: int | None = None
     """None makes one stage of each machine."""
-    data_parallel: int = 1
+    data_parallel: int | None = None
+    """Copies of the model in one server; None takes as few as serve the requests, and one of a mixture of experts."""
     kv_cache_dtype: str = "auto"
     """Format of the KV cache: a name of `CacheDtype`, or an engine's own for it."""
     utilization: float | None = None
@@ -130,7 +131,7 @@ class PlanRequest:
         if (self.tensor_parallel or 1) > 1:
             why = "is planned with whole layers on each GPU, which pipelineParallel counts"
             yield "tensorParallel", self.tensor_parallel, why, "1"
-        if self.data_parallel > 1:
+        if (self.data_parallel or 1) > 1:
             yield "dataParallel", self.data_parallel, "has no copies: each is a server of its own", "1"
         if self.utilization is not None:
             yield "gpuMemoryUtilization", self.utilization, "takes what model and context need", "nothing"

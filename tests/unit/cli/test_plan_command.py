@@ -204,14 +204,6 @@ def test_several_nodes_show_how_they_are_started(capsys: pytest.CaptureFixture[s
     assert [node["role"] for node in document(capsys, *flags)["engine"]["launch"]] == ["head", "worker"]
 
 
-def test_copies_that_no_release_starts_have_a_note_instead(capsys: pytest.CaptureFixture[str]) -> None:
-    text = shown(
-        capsys, "--model", "7B", "--instance", "g5.xlarge", "--nodes", "2", "--dp", "2", "--engine-version", "0.8.5"
-    )
-    assert "note: vLLM 0.8.5 does not spread copies over nodes" in text
-    assert "launch " not in text
-
-
 def test_an_inventory_is_placed_and_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "hosts.yaml"
     file.write_text("- {name: a, gpu: L4, gpus: 1}\n- {name: b, gpu: L40S, gpus: 4, driver: 580.95.05}\n")

@@ -17,9 +17,10 @@ from infra.sizing.launch import Cluster, Launch, Method, launch_of
 from infra.sizing.nodes import cluster_of, launch_on
 from infra.sizing.plan import Plan
 from infra.sizing.prepared import prepare
+from infra.sizing.refusal import Reason
 from infra.sizing.request import PlanRequest
 from infra.sizing.software import SoftwareOnGpus
-from tests.unit.sizing.support_plan import CATALOG, make_host, make_plan
+from tests.unit.sizing.support_plan import CATALOG, make_host, make_plan, refusal
 
 HEAD = "--master-addr=$SEEKSTACK_HEAD_ADDRESS"
 RPC = ("--data-parallel-address=$SEEKSTACK_HEAD_ADDRESS", "--data-parallel-rpc-port=29550")
@@ -180,11 +181,17 @@ def test_a_layout_that_no_flag_starts_says_what_would_do(cluster: Cluster, words
     assert words in note
 
 
-def test_the_reason_reaches_the_plan_and_its_json() -> None:
-    outcome = make_plan("7B", instance_type="g5.xlarge", nodes=2, data_parallel=2, engine_version="0.8.5")
-    engine: Any = outcome.to_json()["engine"]
-    assert (engine["launch_method"], engine["launch"]) == (None, [])
-    assert any("does not spread copies over nodes" in note for note in outcome.warnings)
+def test_copies_that_no_release_starts_are_refused_and_not_planned() -> None:
+    missed = refusal("7B", instance_type="g5.xlarge", nodes=2, data_parallel=2, engine_version="0.8.5")
+    assert missed.reason is Reason.GPU_COUNT
+    assert missed.sentence == "vLLM 0.8.5 does not spread copies over nodes: take 0.9.0 or later"
+    assert make_plan("7B", instance_type="g5.xlarge", nodes=2, data_parallel=2, engine_version="0.9.0").launch
+
+
+def test_hosts_whose_free_groups_no_release_can_use_are_refused() -> None:
+    hosts = (make_host("a", gpus=3), make_host("b", gpus=3))
+    missed = refusal("7B", hosts=hosts, nodes=2, pipeline_parallel=2, data_parallel=3, tensor_parallel=1)
+    assert "does not start these copies as they lie over the nodes" in missed.sentence
 
 
 def test_hosts_are_named_in_the_order_of_the_placement() -> None:
@@ -206,15 +213,14 @@ def make_option() -> Option:
 
 def test_another_engine_has_flags_of_its_own() -> None:
     option = make_option()
-    assert launch_on(option, ()) is not None
-    other = replace(option, engine=replace(option.engine, family=Family.SGLANG))
-    assert launch_on(other, ()) is None
+    assert launch_on(option.arrangement, option.fit, option.engine, ()) is not None
+    assert launch_on(option.arrangement, option.fit, replace(option.engine, family=Family.SGLANG), ()) is None
 
 
 def test_nodes_are_filled_as_evenly_as_they_can_be() -> None:
     option = make_option()
-    five = replace(option, arrangement=replace(option.arrangement, pipeline_parallel=5, machines=3))
-    assert cluster_of(five).stages == ((0, 0, 1, 1, 2),)
+    five = replace(option.arrangement, pipeline_parallel=5, machines=3)
+    assert cluster_of(five, option.fit, option.engine).stages == ((0, 0, 1, 1, 2),)
 
 
 @given(

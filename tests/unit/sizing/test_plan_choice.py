@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from infra.catalog.facts import InstanceFacts, QuantizationFacts
+from infra.catalog.facts import Architecture, Attention, InstanceFacts, QuantizationFacts
 from infra.errors import ConfigurationError
 from infra.sizing import choice, kv_cache
 from infra.sizing.engine import Engine
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.memory import default_sequences
 from infra.sizing.objective import Objective
-from infra.sizing.plan import PlanRequest, plan
+from infra.sizing.plan import Plan, PlanRequest, plan
 from infra.sizing.refusal import Reason, Refusal
 from infra.sizing.speed import SpeedRange, estimate_speed
 from infra.sizing.step import Layout
@@ -26,12 +26,25 @@ NEWEST = Engine.parse("0.33.0")
 GRID = list(itertools.product(CATALOG.models, CONTEXTS, CATALOG.quantizations))
 
 
-def layouts(model: Any, stored: QuantizationFacts, instance: InstanceFacts, context: int) -> list[Fit]:
-    """Every layout on one instance that fits, one by one; the host is left to the plan."""
+def layouts(
+    model: Any, stored: QuantizationFacts, instance: InstanceFacts, context: int, *, copied: bool = False
+) -> list[Fit]:
+    """Every layout on one instance that fits, one by one; the host is left to the plan. `copied` tries copies too."""
     if instance.cpu_architecture != "x86_64":
         return []
     gpu, workload = CATALOG.gpu(instance.gpu), Workload(context, 1, 0.92, NEWEST)
-    found = (fit(model, stored, gpu, ranks, workload) for ranks in range(1, instance.gpus + 1))
+    may_copy = copied and model.architecture is Architecture.DENSE
+    may_stage = model.attention is not Attention.COMPRESSED
+    sizes = range(1, instance.gpus + 1)
+    shapes = [
+        (ranks, stages, copies)
+        for ranks, stages, copies in itertools.product(sizes, sizes if may_stage else [1], sizes if may_copy else [1])
+        if ranks * stages * copies <= instance.gpus
+    ]
+    found = (
+        fit(model, stored, gpu, ranks, workload, pipeline_parallel=stages, data_parallel=copies)
+        for ranks, stages, copies in shapes
+    )
     return [one for one in found if isinstance(one, Fit)]
 
 
@@ -51,25 +64,58 @@ def test_cheapest_equals_brute_force_for_each_context_and_quantisation(model: An
         assert outcome.usd_per_hour == min(prices, default=None), (context, stored.name)
 
 
+@pytest.mark.parametrize("concurrency", [3, 64, 700])
+@pytest.mark.parametrize("model", ["1.5B", "7B", "32B", "70B", "V2-Lite", "R1"])
+def test_many_requests_equal_brute_force_with_stages_and_copies(model: str, concurrency: int) -> None:
+    """Copies of a mixture are not chosen by themselves."""
+    facts, context, stored = CATALOG.model(model), 8192, CATALOG.quantization("awq")
+    served = []
+    for instance in CATALOG.instances:
+        gpu, sizes = CATALOG.gpu(instance.gpu), range(1, instance.gpus + 1)
+        most = instance.gpus if facts.architecture is Architecture.DENSE else 1
+        for ranks, stages, copies in itertools.product(sizes, sizes, range(1, most + 1)):
+            if ranks * stages * copies > instance.gpus or instance.cpu_architecture != "x86_64":
+                continue
+            workload = Workload(context, math.ceil(concurrency / copies), 0.92, NEWEST)
+            one = fit(facts, stored, gpu, ranks, workload, pipeline_parallel=stages, data_parallel=copies)
+            if isinstance(one, Fit):
+                served.append(instance)
+                break
+    try:
+        outcome = make_plan(model, quantization="awq", context_tokens=context, concurrency=concurrency)
+    except Refusal:
+        assert served == []
+        return
+    prices = [one.usd_per_hour for one in served if one.usd_per_hour is not None]
+    assert outcome.usd_per_hour == min(prices, default=None)
+
+
 def speed_of(one: Fit, users: int, context: int) -> SpeedRange | None:
     """Of one layout inside one machine."""
-    layout = Layout(one.tensor_parallel)
+    layout = Layout(one.tensor_parallel, one.pipeline_parallel, one.data_parallel)
     found = estimate_speed(one.model, one.quantization, one.gpu, layout, users=users, context_tokens=context)
     return found if isinstance(found, SpeedRange) else None
 
 
+def shape_of(one: Fit | Plan) -> tuple[str, int, int, int]:
+    return (one.gpu.name, one.tensor_parallel, one.pipeline_parallel, one.data_parallel)
+
+
 def users_of(one: Fit, context: int) -> int:
     """Requests of full length in the cache, in whole blocks, as many as the engine runs at once."""
-    block = kv_cache.block_tokens(one.model)
-    return min(one.kv_tokens // (math.ceil(context / block) * block), int(default_sequences(one.gpu, NEWEST)))
+    block = kv_cache.reported_block(one.model)
+    each = min(one.kv_tokens // (math.ceil(context / block) * block), int(default_sequences(one.gpu, NEWEST)))
+    return each * one.data_parallel
 
 
 @pytest.mark.parametrize("model", CATALOG.models, ids=lambda one: one.label)
 def test_fastest_and_busiest_equal_brute_force_for_each_quantisation(model: Any) -> None:
     context = min(8192, model.max_positions or 8192)
     for stored in CATALOG.quantizations:
-        fits = [one for instance in CATALOG.instances for one in layouts(model, stored, instance, context)]
-        alone = [speed.ms_per_token.expected for one in fits if (speed := speed_of(one, 1, context))]
+        kinds = {(one.gpu, one.gpus): one for one in CATALOG.instances if one.cpu_architecture == "x86_64"}
+        fits = [one for kind in kinds.values() for one in layouts(model, stored, kind, context, copied=True)]
+        single = [one for one in fits if one.data_parallel == 1]
+        alone = [speed.ms_per_token.expected for one in single if (speed := speed_of(one, 1, context))]
         full = [speed.total.expected for one in fits if (speed := speed_of(one, users_of(one, context), context))]
         if not alone:
             continue
@@ -79,7 +125,7 @@ def test_fastest_and_busiest_equal_brute_force_for_each_quantisation(model: Any)
         )
         assert quick.speed is not None
         assert quick.speed.ms_per_token.expected == pytest.approx(min(alone)), stored.name
-        best = next(one for one in fits if (one.gpu, one.tensor_parallel) == (busy.gpu, busy.tensor_parallel))
+        best = next(one for one in fits if shape_of(one) == shape_of(busy))
         chosen = speed_of(best, users_of(best, context), context)
         assert chosen is not None
         assert chosen.total.expected == pytest.approx(max(full)), stored.name
@@ -168,5 +214,5 @@ def test_the_whole_grid_sizes_each_layout_once(monkeypatch: pytest.MonkeyPatch) 
             plan(request, CATALOG)
         except (Refusal, ConfigurationError):
             continue
-    assert len(sized) < 16_000
+    assert len(sized) < 17_000
     assert len(sized) - len(set(sized)) < 100
