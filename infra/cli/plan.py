@@ -59,7 +59,7 @@ def _add_hardware(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--nodes", type=int, metavar="N", help="machines that may be used together (1)")
     group.add_argument("--tp", type=int, dest="tensor_parallel", metavar="N", help="GPUs that share each layer")
     group.add_argument("--pp", type=int, dest="pipeline_parallel", metavar="N", help="stages of layers")
-    group.add_argument("--dp", type=int, dest="data_parallel", metavar="N", help="copies of the model (1)")
+    group.add_argument("--dp", type=int, dest="data_parallel", metavar="N", help="copies of the model (the fewest)")
     group.add_argument("--utilization", type=float, metavar="0.92", help="part of GPU memory vLLM or SGLang may take")
     group.add_argument("--load-target-seconds", type=int, metavar="S", help="time to read the weights (300)")
     group.add_argument("--region", metavar="NAME", help="AWS region")

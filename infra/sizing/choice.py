@@ -195,7 +195,7 @@ class Search:
         found: list[Option] = []
         miss: Miss | None = None
         machines = 0
-        least = _least_weights(self.model, kind.stored) / machine.gpu.usable_bytes
+        least = weights.least_weights_bytes(self.model, kind.stored) / machine.gpu.usable_bytes
         for arrangement in ways:
             ranks = arrangement.tensor_parallel * arrangement.pipeline_parallel
             if not arrangement.is_plain and (ranks < least or (miss and miss.reason not in WITH_OTHER_LAYOUT)):
@@ -359,7 +359,7 @@ class Search:
             if refused:
                 miss = refused
                 continue
-            spread = replace(arrangement, machines=len(names), machines_per_copy=_widest_copy(placed))
+            spread = replace(arrangement, machines=len(names), machines_per_copy=placement.widest_copy(placed))
             found.append(Option(replace(largest, name=", ".join(names)), spread, outcome, engine, placed))
         if found:
             return min(found, key=self.rank)
@@ -372,18 +372,6 @@ def _kv_dtype(model: ModelFacts, engine: Engine, request: PlanRequest) -> str:
     is_open = request.kv_cache_dtype == CacheDtype.AUTO
     is_sparse = model.attention is Attention.SPARSE_LATENT and engine.family is Family.SGLANG
     return CacheDtype.BF16 if is_open and is_sparse else request.kv_cache_dtype
-
-
-def _least_weights(model: ModelFacts, quantization: QuantizationFacts) -> float:
-    """Bytes that all ranks of a copy hold together at least."""
-    loaded = weights.parts(model, quantization)
-    return loaded.experts + loaded.sharded + loaded.repeated + loaded.vocabulary / 2
-
-
-def _widest_copy(placed: Sequence[Placed]) -> int:
-    """Hosts that the most scattered copy lies on."""
-    copies = {one.copy for one in placed}
-    return max(len({one.host for one in placed if one.copy == copy}) for copy in copies)
 
 
 def _too_few(arrangement: Arrangement) -> Miss:

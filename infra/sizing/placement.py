@@ -11,7 +11,7 @@ from infra.sizing.hosts import Host
 from infra.sizing.machines import Machine
 from infra.sizing.refusal import Miss
 
-__all__ = ["Placed", "check_host", "machine_of_host", "machine_of_hosts", "place"]
+__all__ = ["Placed", "check_host", "machine_of_host", "machine_of_hosts", "place", "widest_copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,12 @@ def place(
         return None
     stages = arrangement.pipeline_parallel
     return tuple(Placed(name, index // stages, index % stages, ranks) for index, name in enumerate(names))
+
+
+def widest_copy(placed: Sequence[Placed]) -> int:
+    """Hosts that the most scattered copy lies on."""
+    copies = {one.copy for one in placed}
+    return max(len({one.host for one in placed if one.copy == copy}) for copy in copies)
 
 
 def _slots(host: Host, ranks: int, checkpoint_bytes: int) -> int:

@@ -10,7 +10,16 @@ from typing import NamedTuple
 from infra.catalog.facts import Architecture, Attention, GpuFacts, ModelFacts, QuantizationFacts
 from infra.sizing.engine import Engine, Family
 
-__all__ = ["Parts", "Share", "checkpoint_bytes", "dense_parameters", "gpu_weights_bytes", "gpu_weights_shares", "parts"]
+__all__ = [
+    "Parts",
+    "Share",
+    "checkpoint_bytes",
+    "dense_parameters",
+    "gpu_weights_bytes",
+    "gpu_weights_shares",
+    "least_weights_bytes",
+    "parts",
+]
 
 HOPPER, NATIVE_FP4_MAJORS = (9, 0), (10, 12)
 SGLANG_V4_HOPPER = 1.21
@@ -169,6 +178,12 @@ def parts(model: ModelFacts, quantization: QuantizationFacts, engine: Engine | N
         derived=_derived_bytes(model, quantization, engine),
         rotary=model.max_positions * (model.qk_rope_head_dim or model.head_dim or 0) * 2,
     )
+
+
+def least_weights_bytes(model: ModelFacts, quantization: QuantizationFacts) -> float:
+    """What all GPUs of a copy hold together at least, in any layout."""
+    loaded = parts(model, quantization)
+    return loaded.experts + loaded.sharded + loaded.repeated + loaded.vocabulary / 2
 
 
 def _dense_bytes(model: ModelFacts, quantization: QuantizationFacts, layers: float, repeated: float) -> float:
