@@ -3,8 +3,9 @@
     python benchmarks/sizing_accuracy.py [ROWS.csv ...] [--json] [--all]
 
 Rows are public logs and issues in the shape of benchmarks/sizing_open.csv; without an argument, our own validation
-rows. Only rows of high and medium confidence are scored, and a row whose names are not known is counted with the
-reason.
+rows. Only rows of high and medium confidence are scored. A row whose names or settings cannot be read is counted with
+the reason; a printed result that cannot be read is listed, and only its comparison is left out. Ends with 2 where a
+file is no such table.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ CONFIDENCE = {"h": "high", "hi": "high", "m": "medium", "med": "medium", "med.":
 LARGEST_COUNT = 10**8
 """Counts above are no counts: ranks, tokens of one context."""
 LARGEST_TOKENS = 10**12
+MOST_GIB = 10_000
+"""No accelerator has more: a larger figure is a slip of the pen."""
 UNITS = {"": 1.0, "gib": 1.0, "gb": 1.0, "g": 1.0, "mib": 1 / 1024, "mb": 1 / 1024}
 """Engines print GiB and call it GB (vLLM before 0.7: `took 14.9888 GB`), so both are read as GiB."""
 NUMBER = re.compile(r"[+-]?[\d.][\d.,_ ]*(?:e[+-]?\d+)?", re.IGNORECASE)
@@ -44,7 +46,7 @@ def decimals(text: str) -> int:
     value = _plain(text)
     if re.search(r"\de[+-]?\d", value):
         return 9
-    found = re.match(r"[\d_ ]*[.,](\d+)", value)
+    found = re.match(r"[+-]?[\d_ ]*[.,](\d+)", value)
     return len(found[1]) if found else 0
 
 
@@ -80,6 +82,12 @@ def _many(value: str, most: int) -> int | None:
     return _whole(value.replace(".", "") if GROUPED_BY_POINTS.fullmatch(value) else value, most)
 
 
+def _rounded(number: float, most: int) -> int | None:
+    if not 0 <= number <= most:
+        raise ValueError(f"{number}")
+    return round(number) or None
+
+
 def count(text: str) -> int | None:
     """Ranks, GPUs, nodes: `8`, `TP8`, `2 nodes`; 0 is none stated."""
     value = re.sub(r"^(?:tp|pp|dp)\s*[-=:]?\s*", "", _without(_plain(text), "gpus?|nodes?"))
@@ -97,7 +105,7 @@ def context(text: str) -> int | None:
         return _many(value, LARGEST_COUNT) if value else None
     number, is_mega = _number(multiple[1].strip()), multiple[2] == "m"
     binary = number % 8 == 0 or number in (1, 2, 4)
-    return _whole(f"{round(number * (1024 if binary else 1000) ** (2 if is_mega else 1))}", LARGEST_COUNT)
+    return _rounded(number * (1024 if binary else 1000) ** (2 if is_mega else 1), LARGEST_COUNT)
 
 
 def tokens(text: str) -> int | None:
@@ -106,7 +114,7 @@ def tokens(text: str) -> int | None:
     multiple = MULTIPLES.fullmatch(value)
     if not multiple:
         return _many(value, LARGEST_TOKENS) if value else None
-    return round(_number(multiple[1].strip()) * (10**6 if multiple[2] == "m" else 1000)) or None
+    return _rounded(_number(multiple[1].strip()) * (10**6 if multiple[2] == "m" else 1000), LARGEST_TOKENS)
 
 
 def gib(text: str) -> float | None:
@@ -114,7 +122,10 @@ def gib(text: str) -> float | None:
     found = re.fullmatch(r"(.*?)\s*([a-z]*)", _plain(text))
     if found is None or found[2] not in UNITS:
         raise ValueError(text)
-    return _number(found[1]) * UNITS[found[2]] if found[1] else None
+    value = _number(found[1]) * UNITS[found[2]] if found[1] else None
+    if value is not None and abs(value) > MOST_GIB:
+        raise ValueError(text)
+    return value
 
 
 def share(text: str) -> float | None:
