@@ -60,7 +60,7 @@ def _number(value: str) -> float:
         raise ValueError(value)
     if GROUPED.fullmatch(value) and (value.count(",") != 1 or "." in value):
         value = re.sub("[,_ ]", "", value)
-    elif re.fullmatch(r"\d+,(?:\d{1,2}|\d{4,})|0,\d+", value):
+    elif re.fullmatch(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)(?:e[+-]?\d+)?", value):
         value = value.replace(",", ".")
     number = float(value)
     if not math.isfinite(number):
