@@ -3,14 +3,16 @@
     python benchmarks/sizing_accuracy.py [ROWS.csv ...] [--json] [--all]
 
 Rows are public logs and issues in the shape of benchmarks/sizing_open.csv; without an argument, our own validation
-rows. Only rows of high and medium confidence are scored, and a row whose names are not known is counted with the
-reason.
+rows. Only rows of high and medium confidence are scored. A row whose names or settings cannot be read is counted with
+the reason; a printed result that cannot be read is listed, and only its comparison is left out. Ends with 2 where a
+file is no such table.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.sizing_rows import read_rows  # noqa: E402 the checkout comes before an installed copy
+from benchmarks.sizing_rows import TableError, read_rows  # noqa: E402 the checkout comes before an installed copy
 from benchmarks.sizing_score import Judgement, Score, score  # noqa: E402
 
 DEFAULT_ROWS = ROOT / "benchmarks" / "sizing_rows.csv"
@@ -42,16 +44,34 @@ def main() -> int:
     scores = {}
     for path in arguments.rows:
         try:
-            scores[path.name] = score(read_rows(path))
-        except (OSError, UnicodeDecodeError) as error:
+            scores[_title(path, arguments.rows)] = score(read_rows(path))
+        except (OSError, UnicodeDecodeError, TableError) as error:
             print(f"{path}: {error}", file=sys.stderr)
             return 2
-    if arguments.json:
-        documents = {name: found.to_json() for name, found in scores.items()}
-        print(json.dumps(next(iter(documents.values())) if len(documents) == 1 else documents, indent=2))
-    else:
-        print("\n\n".join(report(name, found, everything=arguments.all) for name, found in scores.items()))
+    _print(shown(scores, as_json=arguments.json, everything=arguments.all))
     return 0
+
+
+def _title(path: Path, paths: list[Path]) -> str:
+    """The file's name, with its folder where two files have the same name."""
+    return path.name if [other.name for other in paths].count(path.name) == 1 else str(path)
+
+
+def shown(scores: dict[str, Score], *, as_json: bool, everything: bool) -> str:
+    """All files' reports as text, or as JSON; of a single file, JSON without its name."""
+    if not as_json:
+        return "\n\n".join(report(name, found, everything=everything) for name, found in scores.items())
+    documents = {name: found.to_json() for name, found in scores.items()}
+    return json.dumps(next(iter(documents.values())) if len(documents) == 1 else documents, indent=2)
+
+
+def _print(text: str) -> None:
+    """A reader that has seen enough (`| head`) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes standard output once more at its end, which would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(name: str, found: Score, *, everything: bool = False) -> str:
@@ -73,6 +93,8 @@ def report(name: str, found: Score, *, everything: bool = False) -> str:
         f"not scored: {len(found.skipped)}",
         *(f"  {count} x {reason}" for reason, count in reasons.most_common()),
     ]
+    for title, notes in (("cells not readable, left out", found.dropped), ("filled in", found.assumed)):
+        lines += [f"{title}:"] * bool(notes) + [f"  {row}: {', '.join(texts)}" for row, texts in notes.items()]
     return "\n".join(lines)
 
 

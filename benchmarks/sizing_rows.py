@@ -5,25 +5,32 @@ Nothing here looks a row up by its id. A name that is not known gives a `Skip` w
 
 from __future__ import annotations
 
-import csv
-import math
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 
-import yaml
-
+from benchmarks.sizing_gpu_names import find_gpu, stated_count
+from benchmarks.sizing_model_names import find_model, find_quantization
+from benchmarks.sizing_table import Row, Skip, TableError, read_rows, row_of
 from infra.catalog.facts import Attention, Catalog, GpuFacts, ModelFacts, QuantizationFacts
-from infra.catalog.load import load, model_facts
-from infra.errors import ConfigurationError
-from infra.sizing import budgets, gguf, layout
+from infra.catalog.load import load
+from infra.sizing import budgets, layout
 from infra.sizing.compressed_cache import DSPARK_LAYERS
 from infra.sizing.engine import NEWEST, Engine, Family, Version
 from infra.sizing.memory import LONG_CONTEXT
 
-HERE = Path(__file__).resolve().parent
+__all__ = [
+    "Case",
+    "Row",
+    "Skip",
+    "TableError",
+    "assumptions",
+    "fit_context",
+    "is_compressed",
+    "profile_context",
+    "read_rows",
+    "resolve",
+    "row_of",
+]
 
 RELEASES: tuple[tuple[str, Version], ...] = (
     ("2024-05", (0, 4, 2)),
@@ -66,8 +73,6 @@ other."""
 
 PROVIDER_UTILIZATION = 0.95
 """A row that asks for the longest context and states no utilization comes from somebody who raised it to get there."""
-LARGEST_COUNT = 10**8
-"""Counts above are no counts: ranks, tokens of one context."""
 SPARSE_16_BIT_SINCE: Version = (0, 12, 0)
 """vLLM packed V3.2's cache by default in 0.11 (PR 25988), not in 0.16 (R32); the release between is not known. Our own
 plans name the packed format."""
@@ -82,66 +87,6 @@ ENGINES = {
     "vllm": Family.VLLM,
     "optimum-neuron": Family.VLLM,
 }
-FORMATS = (
-    (r"w4a8|w4afp8", "w4a8"),
-    (r"awq", "awq"),
-    (r"gptq|int4|w4a16|autoround", "gptq"),
-    (r"nf4|bnb|bitsandbytes", "nf4"),
-    (r"native|fp4.*fp8", "fp4_fp8"),
-    (r"fp4", "nvfp4"),
-    (r"fp8|f8_e4m3|e4m3", "fp8"),
-    (r"int8|w8a8", "int8"),
-    (r"bf16|bfloat16", "bf16"),
-    (r"fp16|float16|\bf16\b|half", "fp16"),
-    (r"\b4[- ]?bit", "gptq"),
-    (r"\b8[- ]?bit", "int8"),
-)
-"""Spelling of a quantisation, in this order, and the catalogue's name; GGUF kinds are read before."""
-SUFFIXES = re.compile(
-    r"[-_](?:instruct|chat|base|it|fp8|fp8-dynamic|awq|gptq|gguf|int4|int8|w8a8|w4a8|nvfp4|fp4|dspark|bnb-4bit|bf16|hf"
-    r"|dynamic|quantized\.w8a8|fp8-kv|terminus|zero|preview|exp|671b|0528|\d{4})$",
-    re.IGNORECASE,
-)
-
-MOST_GIB = 10_000
-"""No accelerator has more: a larger figure is a slip of the pen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table, with what is missing as None."""
-
-    id: str
-    kind: str
-    model: str
-    proxy_for: str
-    quantization: str
-    kv_dtype: str
-    gpu: str
-    gpu_count: int | None
-    nodes: int
-    tp: int | None
-    pp: int
-    dp: int
-    context: int | None
-    utilization: float | None
-    engine: str
-    version: str
-    total_gib: float | None
-    weights_gib: float | None
-    kv_gib: float | None
-    kv_digits: int
-    kv_tokens: float | None
-    fits: bool | None
-    confidence: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Why a row is not scored."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,90 +110,56 @@ class Case:
         return self.tp * self.pp * self.dp
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Every row of the file; columns that are missing count as empty."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [row_of(fields, number) for number, fields in enumerate(csv.DictReader(file), start=2)]
-
-
-def row_of(fields: Mapping[str, str | None], number: int = 0) -> Row:
-    """One row; numbers may have thousands separators, and words where a number should stand count as missing."""
-
-    def text(name: str) -> str:
-        return (fields.get(name) or "").strip()
-
-    kv_gib = text("kv_gib_per_gpu")
-    return Row(
-        id=text("id") or f"line {number}",
-        kind=text("kind").casefold(),
-        model=text("model"),
-        proxy_for=text("proxy_for"),
-        quantization=text("weights_quant"),
-        kv_dtype=text("kv_dtype") or "auto",
-        gpu=text("gpu"),
-        gpu_count=_whole(text("gpu_count")),
-        nodes=_whole(text("nodes")) or 1,
-        tp=_whole(text("tp")),
-        pp=_whole(text("pp")) or 1,
-        dp=_whole(text("dp")) or 1,
-        context=_whole(text("max_model_len")),
-        utilization=_share(text("mem_util")),
-        engine=text("engine"),
-        version=text("engine_version"),
-        total_gib=_positive(text("total_gib_per_gpu")),
-        weights_gib=_positive(text("weights_gib_per_gpu")),
-        kv_gib=_number(kv_gib),
-        kv_digits=len(kv_gib.partition(".")[2]) if "e" not in kv_gib.casefold() else 9,
-        kv_tokens=_positive(text("kv_tokens")),
-        fits={"yes": True, "true": True, "no": False, "false": False}.get(text("fits").casefold()),
-        confidence=text("confidence").casefold(),
-        source=text("source"),
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text.replace(",", "").removesuffix("%"))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _positive(text: str) -> float | None:
-    value = _number(text)
-    return value if value is not None and value > 0 else None
-
-
-def _share(text: str) -> float | None:
-    """0.9, 90 or 90 %; anything else is no share of a GPU."""
-    value = _positive(text)
-    if value is not None and value > 1:
-        value /= 100
-    return value if value is not None and value <= 1 else None
-
-
-def _whole(text: str) -> int | None:
-    value = _number(text)
-    return int(value) if value is not None and 1 <= value <= LARGEST_COUNT else None
-
-
 def resolve(row: Row, catalog: Catalog | None = None) -> Case | Skip:
     """The row's names as facts, and what it leaves out as a person would fill it in."""
     known = catalog or load()
+    if row.unreadable:
+        return Skip(f"not readable: {', '.join(row.unreadable)}")
     family = next((found for start, found in ENGINES.items() if start in row.engine.casefold()), None)
     if family is None:
         return Skip(f"engine {row.engine or '(none)'} is not modelled")
-    model = find_model(row, known)
+    model = find_model(row, known, _month(row))
     if model is None:
         return Skip(f"model {row.model or '(none)'} is not known")
     if not model.layers and row.kind != "weights":
         return Skip(f"the shape of {model.label} is not published")
     quantization = find_quantization(row, model, known)
     if quantization is None:
-        return Skip(f"quantisation {row.quantization!r} of {model.label} is not known")
-    gpu = find_gpu(row, known)
-    if gpu is None and row.gpu.casefold() not in ("", "any", "cpu") and row.kind not in ("kv_formula", "parallel_rule"):
-        return Skip(f"GPU {row.gpu} is not known")
+        return Skip(f"quantisation {row.quantization or row.model!r} of {model.label} is not known")
+    gpu = _gpu(row, known)
+    if isinstance(gpu, Skip):
+        return gpu
+    return _case(_counted(row), family, model, quantization, gpu)
+
+
+def _gpu(row: Row, catalog: Catalog) -> GpuFacts | Skip | None:
+    """None for a row that needs no GPU."""
+    if row.gpu.casefold() in ("", "any", "cpu"):
+        return None
+    counted = stated_count(row.gpu)
+    if counted and row.gpu_count and row.gpu_count not in (counted, counted * row.nodes):
+        return Skip(f"GPU {row.gpu} is not {row.gpu_count} GPUs")
+    gpu = find_gpu(row, catalog)
+    return None if isinstance(gpu, Skip) and row.kind in ("kv_formula", "parallel_rule") else gpu
+
+
+def _counted(row: Row) -> Row:
+    """With the number of GPUs that the GPU's name states, of one node, where the row has no other."""
+    counted = stated_count(row.gpu)
+    return replace(row, gpu_count=counted * row.nodes) if counted and not row.gpu_count else row
+
+
+def assumptions(row: Row) -> list[str]:
+    """What is filled in for a row that a reader of the report should know of."""
+    counted = _counted(row)
+    if row.gpu_count or (not counted.gpu_count and not row.tp):
+        return []
+    if counted.gpu_count:
+        return [f"gpu_count is empty: {counted.gpu_count} from {row.gpu!r}"]
+    return [f"gpu_count is empty: {(row.tp or 1) * row.pp * row.dp} from tp x pp x dp"]
+
+
+def _case(row: Row, family: Family, model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts | None) -> Case:
     engine = Engine.read(family, row.version, gpu.vendor if gpu else "NVIDIA", _release_at(row))
     if model.attention is Attention.SPARSE_LATENT and row.kv_dtype == "auto" and not _packs(engine):
         row = replace(row, kv_dtype="bf16")
@@ -280,10 +191,14 @@ def _spread(row: Row, model: ModelFacts, quantization: QuantizationFacts) -> tup
 
 def _release_at(row: Row) -> Version:
     """The release of the month a row names, in its version or its source; without a month the newest."""
-    month = _month_of(row.version) or _month_of(row.source)
+    month = _month(row)
     if not month:
         return NEWEST
     return max((version for since, version in RELEASES if since <= month), default=RELEASES[0][1])
+
+
+def _month(row: Row) -> str | None:
+    return _month_of(row.version) or _month_of(row.source)
 
 
 def _month_of(text: str) -> str | None:
@@ -292,81 +207,6 @@ def _month_of(text: str) -> str | None:
         return named[1]
     issue = re.search(r"vllm-project/vllm (?:issues?|PRs?) #?(\d+)", text, flags=re.IGNORECASE)
     return max(month for number, month in ISSUES if number <= int(issue[1])) if issue else None
-
-
-def find_model(row: Row, catalog: Catalog) -> ModelFacts | None:
-    """By the name, by the name without its suffixes, else by the model it stands for."""
-    table = proxies()
-    for name in (*_spellings(row.model), *_spellings(row.proxy_for)):
-        folded = name.casefold()
-        if folded in table:
-            return table[folded]
-        try:
-            return catalog.model(name)
-        except ConfigurationError:
-            continue
-    return None
-
-
-def _spellings(text: str) -> Iterator[str]:
-    """`deepseek-ai/DeepSeek-V2-Lite-Chat (note)` → with and without prefix and suffixes, longest first."""
-    name = re.sub(r"\(.*?\)", "", text).strip().rpartition("/")[2].strip()
-    seen: list[str] = []
-    while name and name not in seen:
-        seen.append(name)
-        yield name
-        if not name.casefold().startswith("deepseek-"):
-            yield f"DeepSeek-{name}"
-        if not name.casefold().endswith(("-instruct", "-base")):
-            yield f"{name}-instruct"
-            yield f"{name}-base"
-        name = SUFFIXES.sub("", name)
-
-
-@cache
-def proxies() -> dict[str, ModelFacts]:
-    """Models of other makers that public logs name, by lower-case name and alias."""
-    document = yaml.safe_load((HERE / "proxy_models.yaml").read_text(encoding="utf-8"))
-    models = [model_facts(row) for row in document["models"]]
-    return {name.casefold(): model for model in models for name in (model.label, *model.aliases)}
-
-
-def find_quantization(row: Row, model: ModelFacts, catalog: Catalog) -> QuantizationFacts | None:
-    """A GGUF kind where one is named, else the first spelling that occurs; empty is as published."""
-    text = row.quantization.casefold()
-    if not text:
-        return catalog.quantization(model.native_dtype)
-    kind = gguf.KIND.search(row.quantization.upper())
-    if "gguf" in text or (kind and not kind[1].endswith(("F16", "F32"))):
-        bits = gguf.bits_per_weight(model, row.quantization) or gguf.bits_per_weight(model, row.model)
-        return gguf.quantization(bits, row.quantization) if bits else None
-    name = next((name for pattern, name in FORMATS if re.search(pattern, text)), None)
-    if model.native_dtype == "fp4_fp8" and name in ("fp8", "nvfp4"):
-        name = model.native_dtype  # V4 is published in one mixed form only, which logs call by either part
-    return catalog.quantization(name) if name else None
-
-
-def find_gpu(row: Row, catalog: Catalog) -> GpuFacts | None:
-    """By name or alias, without maker and without the size; the total that the row's engine printed replaces ours."""
-    name = re.sub(r"\(.*?\)", "", row.gpu).strip()
-    name = re.sub(r"^(NVIDIA|AMD|Intel|AWS)\s+", "", name, flags=re.IGNORECASE)
-    sizeless = re.sub(r"[- ]?\d+ ?GB$|[- ]\d+$", "", name)
-    boardless = re.sub(r"[- ](SXM\d?|PCIe|NVL)\b.*", "", name)
-    for spelling in filter(None, dict.fromkeys((name, name.replace(" ", ""), sizeless, boardless))):
-        gpu = _gpu_named(spelling, catalog)
-        if gpu is not None:
-            stated = row.total_gib if row.total_gib and row.total_gib < MOST_GIB else None
-            return replace(gpu, usable_bytes=round(stated * 2**30)) if stated else gpu
-    return None
-
-
-def _gpu_named(spelling: str, catalog: Catalog) -> GpuFacts | None:
-    """The GPU of that name; of several sizes the largest."""
-    try:
-        return catalog.gpu(spelling)
-    except ConfigurationError:
-        sizes = [gpu for gpu in catalog.gpus if gpu.name.casefold().startswith(f"{spelling.casefold()}-")]
-        return max(sizes, key=lambda gpu: gpu.usable_bytes, default=None)
 
 
 def fit_context(case: Case) -> int:

@@ -10,6 +10,7 @@ from benchmarks.sizing_rows import (
     Case,
     Row,
     Skip,
+    assumptions,
     fit_context,
     is_compressed,
     profile_context,
@@ -53,6 +54,10 @@ class Score:
     judgements: list[Judgement] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     """Row → why it is not scored."""
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+    """Row → its cells that cannot be read, whose comparison is left out."""
+    assumed: dict[str, list[str]] = field(default_factory=dict)
+    """Row → what was filled in."""
 
     def of(self, metric: str) -> list[Judgement]:
         """The judgements of one metric."""
@@ -68,6 +73,8 @@ class Score:
             "metrics": table,
             "judgements": [asdict(one) for one in self.judgements],
             "not_scored": self.skipped,
+            "dropped": self.dropped,
+            "assumed": self.assumed,
         }
 
 
@@ -93,16 +100,26 @@ def score(rows: Iterable[Row], catalog: Catalog | None = None) -> Score:
         if row.confidence not in CONFIDENT:
             result.skipped[row.id] = f"confidence {row.confidence or '(none)'}"
             continue
+        if row.dropped:
+            result.dropped[row.id] = list(row.dropped)
         case = resolve(row, catalog)
         judgements = [case] if isinstance(case, Skip) else list(judge(case))
         found = [one for one in judgements if isinstance(one, Judgement)]
         result.judgements += found
-        if not found:
-            reasons = [one.reason for one in judgements if isinstance(one, Skip)]
-            result.skipped[row.id] = (
-                reasons[0] if reasons else f"nothing to compare in a row of kind {row.kind or '(none)'}"
-            )
+        reasons = [one.reason for one in judgements if isinstance(one, Skip)]
+        if found:
+            notes = [*assumptions(row), *_unknown_kind(row)]
+            result.assumed.update({row.id: notes} if notes else {})
+            continue
+        reasons += [*_unknown_kind(row), f"nothing to compare in a row of kind {row.kind or '(none)'}"]
+        result.skipped[row.id] = reasons[0]
     return result
+
+
+def _unknown_kind(row: Row) -> list[str]:
+    if row.kind in COMPARISONS:
+        return []
+    return [f"kind {row.kind or '(none)'} is not known ({', '.join(COMPARISONS)}): only its weights could be compared"]
 
 
 def judge(case: Case) -> Iterable[Judgement | Skip]:
@@ -118,7 +135,9 @@ def _kv_formula(case: Case) -> Judgement | Skip | None:
     row = case.row
     if row.kv_gib is None or not row.kv_tokens:
         return Skip("a kv_formula row needs both GiB and tokens")
-    tokens = int(row.kv_tokens)
+    if row.is_rounded:
+        return Skip("a kv_formula row needs the figures that were printed, not rounded ones")
+    tokens = row.kv_tokens
     printed = gib(0.5 * 10**-row.kv_digits)
     choices = _compressed_needs(case, tokens) if is_compressed(case) else _linear_needs(case, tokens)
     for note, needed, block in choices:
@@ -205,7 +224,7 @@ def _cpu_capacity(case: Case) -> Judgement | Skip | None:
     row = case.row
     if is_compressed(case) or (row.kv_gib is None and row.kv_tokens is None):
         return Skip("a capacity on a CPU needs GiB or tokens")
-    actual = row.kv_gib if row.kv_gib is not None else to_gib(int(row.kv_tokens or 0) * _token_bytes(case))
+    actual = row.kv_gib if row.kv_gib is not None else to_gib((row.kv_tokens or 0) * _token_bytes(case))
     near = _near(to_gib(CPU_CACHE), actual, CAPACITY_SHARE)
     return _judgement(case, "capacity", near, f"{actual:.2f} GiB", f"{to_gib(CPU_CACHE):.2f} GiB", "CPU backend")
 
@@ -243,7 +262,7 @@ def _printed_cache(case: Case) -> float | None:
     if row.kv_tokens is None or case.gpu is None:
         return None
     size = case.gpu.usable_bytes
-    each = _bytes_of_tokens(case, int(row.kv_tokens))
+    each = _bytes_of_tokens(case, row.kv_tokens)
     # A count over all replicas cannot fit one GPU.
     return to_gib(each / case.dp if case.dp > 1 and each > size else each)
 
