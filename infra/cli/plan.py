@@ -55,7 +55,7 @@ def _add_hardware(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--gpu", metavar="NAME", help="GPU of a machine you own: see `seekstack gpus`")
     group.add_argument("--gpus", type=int, metavar="N", help="how many of them it has")
-    group.add_argument("--inventory", type=Path, metavar="FILE", help="machines you own, as a YAML or JSON list")
+    group.add_argument("--inventory", type=_file, metavar="FILE", help="machines you own, as a YAML or JSON list")
     group.add_argument("--nodes", type=int, metavar="N", help="machines that may be used together (1)")
     group.add_argument("--tp", type=int, dest="tensor_parallel", metavar="N", help="GPUs that share each layer")
     group.add_argument("--pp", type=int, dest="pipeline_parallel", metavar="N", help="stages of layers")
@@ -97,8 +97,15 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _file(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is blank (an unset variable of the shell?); name a file")
+    return Path(text)
+
+
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    """The names of a list; of a blank one the blank itself, which is no family and is refused as such."""
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip()) or ("",)
 
 
 def run(options: argparse.Namespace) -> int:

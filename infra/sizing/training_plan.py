@@ -114,7 +114,7 @@ def plan_training(workload: str, options: Mapping[str, Any], request: PlanReques
     """
     wanted = replace(TrainingRequest(method=METHODS[workload]), **_typed(options))
     raise_all([*mistakes_of(request, catalog), *_serving_only(request), *wanted.mistakes()])
-    model = catalog.model(request.model)
+    request, model = request.folded(), catalog.model(request.model)
     stages = (wanted.zero_stage,) if "zero_stage" in options else STAGES
     named = machine_named(request, catalog)
     machines = [named] if named else prepare(catalog, load_compatibility()).machines

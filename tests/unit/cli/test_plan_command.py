@@ -137,6 +137,19 @@ def test_a_wrong_inventory_hides_no_wrong_flag(capsys: pytest.CaptureFixture[str
         assert [error["key"] for error in errors] == ["gpus", "driver"]
 
 
+def test_a_blank_list_of_families_is_no_family(capsys: pytest.CaptureFixture[str]) -> None:
+    for blank in ("", " , "):
+        error = document(capsys, "--model", "7B", "--families", blank, code=2)["error"]
+        assert (error["code"], error["key"]) == ("SKS0203", "families")
+
+
+def test_a_blank_inventory_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "--model", "7B", "--inventory", ""])
+    assert caught.value.code == 2
+    assert "argument --inventory: '' is blank" in capsys.readouterr().err
+
+
 def test_flags_are_not_guessed_from_their_beginning(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["plan", "--model", "7B", "--inst", "g6.xlarge"])
