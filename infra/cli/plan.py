@@ -140,6 +140,7 @@ def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOu
     from infra.sizing.training_plan import plan_training
 
     given = {name: value for name in FIELDS if (value := getattr(options, name)) is not None}
+    written = {name for name in given if (name, given[name]) != ("objective", "cost")}  # training goes by cost too
     given["objective"] = Objective(given.get("objective", Objective.COST))
     given["engine"] = Family(given.get("engine", Family.VLLM))
     given["market"] = Market(given.get("market", Market.ON_DEMAND))
@@ -156,7 +157,7 @@ def _outcome(options: argparse.Namespace, catalog: Catalog) -> Plan | TrainingOu
         if beside:
             raise_all([*serving_mistakes(request, catalog), *beside])
         return plan(request, catalog)
-    return plan_training(options.workload, training, request, catalog)
+    return plan_training(options.workload, training, request, catalog, given=written)
 
 
 def _training_flags(given: dict[str, Any]) -> list[ConfigurationError]:

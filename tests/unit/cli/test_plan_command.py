@@ -257,6 +257,27 @@ def test_training_flags_without_training_are_refused(capsys: pytest.CaptureFixtu
     assert outcome["error"]["key"] == "rank"
 
 
+def test_a_flag_of_serving_is_refused_for_training_even_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    serving = {
+        "--context": "8192", "--concurrency": "1", "--dp": "1", "--kv-cache-dtype": "auto", "--engine": "vllm",
+        "--load-target-seconds": "300", "--engine-version": "0.33.0", "--utilization": "0.92", "--tp": "1",
+    }  # fmt: skip
+    flags = [word for pair in serving.items() for word in pair]
+    errors = document(capsys, "--model", "7B", "--workload", "lora", *flags, code=2)["error"]["errors"]
+    assert {error["key"] for error in errors} == {
+        *("context_tokens", "concurrency", "data_parallel", "kv_cache_dtype", "engine", "load_target_seconds"),
+        *("engine_version", "utilization", "tensor_parallel"),
+    }
+
+
+def test_training_goes_by_cost_and_by_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    training = ("--model", "7B", "--workload", "lora")
+    assert document(capsys, *training, "--objective", "cost") == document(capsys, *training)
+    for objective in ("latency", "throughput"):
+        error = document(capsys, *training, "--objective", objective, code=2)["error"]
+        assert error["key"] == "objective"
+
+
 def test_two_machines_and_few_alternatives_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, "--model", "R1", "--quantization", "bf16", "--nodes", "2", "--explain")
     assert "2 x p5en.48xlarge (8 x H200 each)" in text

@@ -183,8 +183,23 @@ def test_a_training_request_is_checked_whole_too() -> None:
     assert found == ["model", "driver", "tensor_parallel", "max_ttft_seconds", "rank", "bits"]
 
 
-def test_training_does_not_ask_for_the_context_of_requests() -> None:
-    assert make_training("deepseek-coder-1.3b-instruct", "lora", {"context_tokens": 1_000_000}).machine
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"context_tokens": 4096},
+        {"concurrency": 2},
+        {"kv_cache_dtype": "fp8"},
+        {"utilization": 0.9},
+        {"data_parallel": 2},
+        {"load_target_seconds": 30},
+        {"objective": "latency"},
+        {"engine_version": "0.33.0"},
+    ],
+)
+def test_training_refuses_by_name_what_only_serving_has(over: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_training("7B", "lora", over)
+    assert [(caught.value.code, caught.value.key)] == [("SKS0205", name) for name in over]
 
 
 def test_a_request_checks_its_own_values_all_at_once() -> None:
