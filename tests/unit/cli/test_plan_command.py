@@ -150,6 +150,24 @@ def test_a_blank_inventory_is_no_file(capsys: pytest.CaptureFixture[str]) -> Non
     assert "argument --inventory: '' is blank" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("--context", "1_000"),
+        ("--gpus", "\uff12"),
+        ("--rank", " 8"),
+        ("--utilization", "0_9"),
+        ("--max-usd-per-hour", "nan"),
+        ("--zero", "1_0"),
+    ],
+)
+def test_a_number_is_written_in_plain_digits(flag: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "--model", "7B", flag, text])
+    assert caught.value.code == 2
+    assert f"argument {flag}: {text!r} is no " in capsys.readouterr().err
+
+
 def test_flags_are_not_guessed_from_their_beginning(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["plan", "--model", "7B", "--inst", "g6.xlarge"])
