@@ -1,7 +1,7 @@
 """Numbers as a person types them: plain digits.
 
-Python's int() and float() also take `1_000`, digits of every script (full-width ones) and, for float, `nan`: in a flag or a file
-each is a slip of the keyboard or of a copy, and the number that comes out is not the one that was meant.
+Python's int() and float() also take `1_000`, digits of every script (full-width ones) and, for float, `nan`: in a flag
+or a file each is a slip of the keyboard or of a copy, and the number that comes out is not the one that was meant.
 """
 
 from __future__ import annotations
