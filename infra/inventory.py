@@ -15,6 +15,7 @@ import yaml
 from infra.bounded_yaml import UnreadableYamlError, compose, read_text
 from infra.catalog.facts import Catalog, GpuFacts
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
+from infra.numbers import read_number, read_whole
 from infra.sizing.compatibility_rules import FORMS
 from infra.sizing.hosts import Host
 from infra.units import gib
@@ -46,14 +47,14 @@ def _name(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    number = int(text)
+    number = read_whole(text)
     if not 1 <= number <= MOST_GPUS:
         raise ValueError
     return number
 
 
 def _size(text: str) -> float:
-    number = float(text)
+    number = read_number(text)
     if not (math.isfinite(number) and 0 < number <= 1e9):
         raise ValueError
     return number

@@ -66,8 +66,11 @@ def derive(paths: Sequence[Path], *, name: str | None, today: str) -> Derivation
     for path in paths:
         if _begins_with(path, MAGIC):
             raise _contradicting(path, "is GGUF: it is complete, and described by no other file", "give it alone")
+        if path.suffix.casefold() == ".gguf":
+            what = "is no GGUF file: it does not begin with GGUF" if path.stat().st_size else "is empty"
+            raise unreadable(path, what)
         document, origin = read_json(path)
-        if "weight_map" in document:
+        if _is_index(path, document):
             index = index_of(path, document, origin) if index is None else _doubled(path, "index")
         else:
             config = (path, document, origin) if config is None else _doubled(path, "config")
@@ -76,6 +79,11 @@ def derive(paths: Sequence[Path], *, name: str | None, today: str) -> Derivation
     if index is None and (beside := config[0].with_name(INDEX)).is_file():
         index = index_of(beside, *read_json(beside))
     return _from_config(*config, index, name, today)
+
+
+def _is_index(path: Path, document: Mapping[str, Any]) -> bool:
+    """By what it holds; one that lacks its table by its name, so that it is told what it lacks."""
+    return "weight_map" in document or ("architectures" not in document and path.name.endswith(".index.json"))
 
 
 def _sibling_config(index: Path) -> tuple[Path, Mapping[str, Any], Origin]:

@@ -261,7 +261,7 @@ class Catalog:
         known = [*(quantization.name for quantization in self.quantizations), *also]
         raise _unknown("quantization", name, known, ", ".join(known), "SKS0204", "seekstack plan --help")
 
-    def region(self, name: str) -> str | None:
+    def region(self, name: str, fix: str = "pulumi config set aws:region {region}") -> str | None:
         """None for a known AWS region, a warning for one that may be newer than the catalogue; else ConfigurationError.
 
         AWS opens a few regions a year: a name of AWS's form is taken for a new one (`us-east-3`, `nz-south-1`) unless
@@ -280,7 +280,7 @@ class Catalog:
             key="region",
             value=name,
             allowed=", ".join(self.regions),
-            fix=f"pulumi config set aws:region {near or 'us-east-1'}",
+            fix=fix.format(region=near or "us-east-1"),
         )
 
 

@@ -52,7 +52,15 @@ class Fields:
         refused = {*self.missing, *(error.key for error in self.wrong)}
         return bool(refused & {part, whole}) or size % count == 0
 
-    def refuse(self, name: str, value: object, allowed: str, message: str | None = None) -> None:
+    def refuse(
+        self,
+        name: str,
+        value: object,
+        allowed: str,
+        message: str | None = None,
+        *,
+        fix: str = "take the file as it was published",
+    ) -> None:
         """Note a value that no model has."""
         self.wrong.append(
             ConfigurationError(
@@ -62,7 +70,7 @@ class Fields:
                 location=Location(self.file),
                 value=str(value)[:60],
                 allowed=allowed,
-                fix="take the file as it was published",
+                fix=fix,
             )
         )
 

@@ -88,7 +88,7 @@ def cpu_instances() -> tuple[CpuInstanceFacts, ...]:
 def with_own(catalog: Catalog, path: Path) -> Catalog:
     """`catalog` and the models in the file at `path`; each name stands for one model only."""
     models = catalog.models
-    for row in read_rows(path):
+    for row in read_rows(path, {one.name: one.bytes_per_parameter for one in catalog.quantizations}):
         model = model_facts(row)
         check_names(models, model, Location(str(path)))
         models = (*models, model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +19,7 @@ import yaml
 
 from infra.bounded_yaml import UnreadableYamlError, compose, construct, read_text
 from infra.catalog.facts import Architecture, Attention, ModelFacts
+from infra.catalog.own_checks import contradictions
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
 
 __all__ = ["OWN_MODELS", "append_row", "own_models_path", "read_rows", "row_of"]
@@ -30,6 +31,7 @@ HEADER = """\
 # Models of this project, beside those that seekstack ships. Commit this file: plan, check and pulumi up read it.
 models:
 """
+FORM = "one key, `models:`, with a list below it"
 Row = Mapping[str, Any]
 
 OPTIONAL = {
@@ -64,11 +66,18 @@ def own_models_path(start: Path) -> Path | None:
     return None
 
 
-def read_rows(path: Path) -> tuple[Row, ...]:
-    """The rows of one file, each checked; everything wrong in it is raised at once."""
+def read_rows(path: Path, formats: Mapping[str, float]) -> tuple[Row, ...]:
+    """The rows of one file, each checked; everything wrong in it is raised at once.
+
+    `formats` are the catalogue's quantisations, with the bytes a parameter takes in them.
+    """
     root = _compose(path, _text_of(path))
-    rows, lines = _rows(path, root), _lines(root)
-    errors = [error for number, row in enumerate(rows, 1) for error in _problems(path, number, row, lines[number - 1])]
+    rows, nodes = _rows(path, root), _nodes(root)
+    if len(nodes) != len(rows):  # merged from elsewhere (`<<`)
+        raise _wrong(path, None, "has not the form of a catalogue", FORM)
+    errors = list(_doubled(path, "the file", root))
+    for number, (row, node) in enumerate(zip(rows, nodes, strict=True), 1):
+        errors += _problems(path, number, row, node, formats)
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -101,20 +110,46 @@ def _rows(path: Path, root: yaml.Node | None) -> list[Any]:
     if rows is None and isinstance(document, dict) and "models" in document:
         return []
     if not isinstance(rows, list) or set(document or ()) != {"models"}:
-        raise _wrong(path, None, "has not the form of a catalogue", "one key, `models:`, with a list below it")
+        raise _wrong(path, None, "has not the form of a catalogue", FORM)
     return rows
 
 
-def _lines(root: yaml.Node | None) -> list[int]:
-    """Where each row starts; the form is that of a catalogue."""
+def _nodes(root: yaml.Node | None) -> list[yaml.Node]:
+    """Each row, with its lines; the form is that of a catalogue. Of two lists the last one counts."""
     lists = [value for _, value in root.value] if isinstance(root, yaml.MappingNode) else []
-    return [row.start_mark.line + 1 for rows in lists if isinstance(rows, yaml.SequenceNode) for row in rows.value]
+    return list(lists[-1].value) if lists and isinstance(lists[-1], yaml.SequenceNode) else []
 
 
-def _problems(path: Path, number: int, row: Any, line: int) -> list[ConfigurationError]:
+def _doubled(path: Path, where: str, node: yaml.Node | None) -> Iterator[ConfigurationError]:
+    """Keys that stand twice: YAML's readers take the last one and say nothing."""
+    first: dict[str, int] = {}
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        name, line = str(key.value), key.start_mark.line + 1
+        if name in first:
+            what = f"{where}: {name[:60]} stands twice, first in line {first[name]}"
+            yield _wrong(path, line, what, "each key once", fix=f"remove one of the two {name[:60]}")
+        first.setdefault(name, line)
+
+
+def _problems(
+    path: Path, number: int, row: Any, node: yaml.Node, formats: Mapping[str, float]
+) -> list[ConfigurationError]:
+    line = node.start_mark.line + 1
     if not isinstance(row, dict):
         return [_wrong(path, line, f"entry {number} is no mapping", "`key: value` lines")]
     where = f"entry {number} ({str(row.get('label', row.get('id', 'without a label')))[:60]})"
+    doubled = list(_doubled(path, where, node))
+    found = _wrong_fields(path, where, row, line)
+    if not found:
+        lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
+        for one in contradictions(row, formats):
+            fix = f"mend {one.key}, or remove the entry and run `seekstack models add`"
+            found.append(_wrong(path, lines.get(one.key, line), f"{where}: {one.what}", one.allowed, fix=fix))
+    return [*doubled, *found]
+
+
+def _wrong_fields(path: Path, where: str, row: dict[Any, Any], line: int) -> list[ConfigurationError]:
+    """Fields that are unknown, missing, or not of their type."""
     known = {field.name: field for field in fields(ModelFacts)}
     found = []
     for name in row:
@@ -199,12 +234,19 @@ def _unreadable(path: Path, error: UnreadableYamlError) -> ConfigurationError:
     return _wrong(path, error.line, error.message, error.allowed or "a list under `models:`")
 
 
-def _wrong(path: Path, line: int | None, what: str, allowed: str) -> ConfigurationError:
+def _wrong(
+    path: Path,
+    line: int | None,
+    what: str,
+    allowed: str,
+    *,
+    fix: str = "mend the entry, or remove it and run `seekstack models add`",
+) -> ConfigurationError:
     return ConfigurationError(
         f"{path.name} {what}",
         code="SKS0218",
         key="models",
         location=Location(str(path), line),
         allowed=allowed,
-        fix="mend the entry, or remove it and run `seekstack models add`",
+        fix=fix,
     )

@@ -73,7 +73,10 @@ def _fp8(fields: Fields, method: Mapping[str, Any]) -> Stored:
 
 def _grouped(fields: Fields, name: str, bits: object, group: object) -> Stored:
     if bits != 4:
-        fields.refuse("quantization_config.bits", bits, "4")
+        key, message = "quantization_config.bits", None
+        if _is_count(bits):
+            message = f"{key} is {bits}: the catalogue has {name} of 4 bits alone, so no other is sized"
+        fields.refuse(key, bits, "4", message, fix=f"take {name} of 4 bits, or int8 or fp8 of compressed-tensors")
     scales = (SCALE_BYTES + 0.5) / group if isinstance(group, int) and _is_count(group) else 0  # -1: one a row
     return Stored(name, 0.5 + scales)
 
@@ -90,7 +93,14 @@ def _compressed(fields: Fields, method: Mapping[str, Any]) -> Stored:
         return Stored("int8", 1)
     if kind == ("int", 4) and isinstance(weights, Mapping):
         return _grouped(fields, "gptq", 4, weights.get("group_size"))
-    fields.refuse("quantization_config.config_groups", kind, "weights of 8-bit float, 8-bit int or 4-bit int")
+    key = "quantization_config.config_groups"
+    message = f"{key} names no weights in its first group"
+    if not groups:
+        message = f"{key} is missing: it says how the weights are stored"
+    elif isinstance(weights, Mapping):
+        message = f"{key} holds weights of type {str(kind[0])[:20]} in {str(kind[1])[:20]} bits"
+    allowed = "a first group with weights of 8-bit float, 8-bit int or 4-bit int"
+    fields.refuse(key, groups, allowed, message, fix="take the whole config.json as it was published, or other weights")
     return Stored("bf16", 2)
 
 

@@ -15,7 +15,7 @@ from infra.errors import SeekstackError, ToolError
 
 __all__ = ["EXIT_CANCELLED", "EXIT_INTERNAL", "build_parser", "main"]
 
-EXIT_BROKEN_PIPE = 1
+EXIT_UNWRITTEN = 1
 EXIT_CANCELLED = 8
 EXIT_INTERNAL = 255
 """Pulumi's own codes (see infra.errors); argparse's 2 for a wrong flag is Pulumi's code for configuration."""
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:
         sandbox.on_wrong_flags(sys.argv[1:] if arguments is None else arguments, leaving)
         raise
+    except OSError as error:  # `--version` into a full disk
+        return _unwritten(error)
     try:
         code: int = options.run(options)
         sys.stdout.flush()
@@ -91,11 +93,27 @@ class _Version(argparse.Action):
 
 
 def _refuse(error: SeekstackError, *, as_json: bool) -> int:
-    if as_json:
-        write_json({"error": error.to_json()})
-    else:
-        sys.stderr.write(f"{error}\n")
+    try:
+        if as_json:
+            write_json({"error": error.to_json()})
+        else:
+            sys.stderr.write(f"{error}\n")
+        sys.stdout.flush()
+    except OSError as unwritten:
+        return _unwritten(unwritten, told=not as_json)
     return error.exit_code
+
+
+def _unwritten(error: OSError, *, told: bool = False) -> int:
+    """stdout takes nothing more (`> /dev/full`): one line on stderr, unless that was said already."""
+    _silence_stdout()
+    if isinstance(error, BrokenPipeError) or told:
+        return EXIT_UNWRITTEN
+    failure = _from_system(error) or ToolError(
+        f"writing the output: {error.strerror or error}", code="SKS0001", fix="send the output elsewhere"
+    )
+    sys.stderr.write(f"{failure}\n")
+    return EXIT_UNWRITTEN
 
 
 ELSEWHERE = "name another place (--home, --out, SEEKSTACK_HOME, SEEKSTACK_CACHE)"
@@ -128,8 +146,12 @@ def _from_system(error: OSError) -> ToolError | None:
 
 def _reader_left() -> int:
     """`seekstack models | head`: say nothing, and keep the interpreter's own flush at exit quiet too."""
+    _silence_stdout()
+    return EXIT_UNWRITTEN
+
+
+def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_BROKEN_PIPE
 
 
 if __name__ == "__main__":

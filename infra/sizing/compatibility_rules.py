@@ -20,6 +20,7 @@ from infra.catalog.compatibility import (
     PythonRange,
     TorchRelease,
     Version,
+    VgpuHostDriver,
 )
 from infra.catalog.facts import Catalog, GpuFacts, ModelFacts
 from infra.errors import ConfigurationError, raise_all
@@ -35,6 +36,7 @@ __all__ = [
     "Miss",
     "Stack",
     "Wanted",
+    "host_package",
     "read_stack",
     "version_mistakes",
 ]
@@ -305,13 +307,7 @@ class Matrix:
         driver, cuda, gpu, generation = choice.driver, choice.cuda, wanted.gpu, choice.generation
         host = self.facts.vgpu_host_driver(driver)
         if host:
-            branch = self.facts.driver_branch(driver)
-            ended = branch and branch.end_of_life < self.month
-            end = f"; branch {branch.name} reached its end of life in {branch.end_of_life}" if branch and ended else ""
-            message = (
-                f"driver {driver} is the {host.release} host package for hypervisors, not for machines that run CUDA "
-                f"(a vGPU guest takes {host.guest}){end}"
-            )
+            message = host_package(self.facts, driver, host, self.month)
             yield Miss(Code.DRIVER, ("driver",), message)
         if driver.major < cuda.min_driver_branch:
             message = (
@@ -327,6 +323,17 @@ class Matrix:
             end = f"branch {last} was the last for {generation.architecture}"
             message = f"driver {driver} no longer supports {gpu.name}: {end}"
             yield Miss(Code.DRIVER, ("driver", "gpu"), message)
+
+
+def host_package(facts: CompatibilityFacts, driver: Version, host: VgpuHostDriver, month: str) -> str:
+    """Why no machine that runs CUDA takes that driver, whatever runs on it."""
+    branch = facts.driver_branch(driver)
+    ended = branch and branch.end_of_life < month
+    end = f"; branch {branch.name} reached its end of life in {branch.end_of_life}" if branch and ended else ""
+    return (
+        f"driver {driver} is the {host.release} host package for hypervisors, not for machines that run CUDA "
+        f"(a vGPU guest takes {host.guest}){end}"
+    )
 
 
 def _is_release_of(torch: Version, wanted: Version) -> bool:

@@ -41,7 +41,7 @@ def plan(
     """
     usable = (cpu_instances() if processors is None else processors) if request.engine is Family.LLAMA_CPP else ()
     model = check_request(request, catalog, usable)
-    request = replace(request, kv_cache_dtype=read_cache_dtype(request.kv_cache_dtype))
+    request = replace(request.folded(), kv_cache_dtype=read_cache_dtype(request.kv_cache_dtype))
     prepared = prepare(catalog, facts or load_compatibility(), usable)
     software = SoftwareOnGpus(model, request, prepared)
     search = Search(model, request, software, prepared.fits_of(model, request))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infra.catalog.markets import Market
 from infra.errors import ConfigurationError, raise_all
@@ -79,6 +79,15 @@ class PlanRequest:
         """Whether something is given that the matrix of releases has to agree with."""
         return bool(self.engine_version or self.driver or self.cuda or self.python)
 
+    def folded(self) -> PlanRequest:
+        """With the region in AWS's own case, as prices and offers are looked up by it."""
+        return replace(self, region=self.region.casefold()) if self.region else self
+
+    def is_blank(self, field: str) -> bool:
+        """Whether that field was given as text without a letter."""
+        text: str | None = getattr(self, field)
+        return text is not None and not text.strip()
+
     def check(self) -> None:
         """Refuse values no hardware can satisfy, all at once."""
         raise_all(list(self.mistakes()))
@@ -102,6 +111,7 @@ class PlanRequest:
         for key, value, low, high in ranges:
             if value is not None and not low <= value <= high:
                 yield _wrong(key, value, f"{low} to {high}")
+        yield from (_blank(key, getattr(self, field)) for field, key in NAMES.items() if self.is_blank(field))
         if self.objective not in list(Objective):
             yield _wrong("objective", self.objective, ", ".join(Objective))
         if self.market not in list(Market):
@@ -113,8 +123,8 @@ class PlanRequest:
             yield ConfigurationError(message, code="SKS0205", key=key, value=given, allowed=allowed, fix=fix)
         else:
             yield from self._cache_mistakes()
-        for key, given in self._contradictions():
-            yield _wrong(key, given, ONLY_ONE[key])
+        yield from (_wrong(key, given, ONLY_ONE[key]) for key, given in self._contradictions())
+        yield from (_not_owned(key, given) for key, given in self._beside_owned())
 
     def _cache_mistakes(self) -> Iterator[ConfigurationError]:
         try:
@@ -143,16 +153,33 @@ class PlanRequest:
             yield "gpu", self.gpu or self.gpus
         if self.gpus and not self.gpu:
             yield "gpus", self.gpus
-        if self.market != Market.ON_DEMAND and (self.gpu or self.hosts):
+
+    def _beside_owned(self) -> Iterator[tuple[str, object]]:
+        """What is a matter of EC2 alone, where machines one owns are given."""
+        if not (self.gpu or self.hosts):
+            return
+        if self.market != Market.ON_DEMAND:
             yield "market", str(self.market)
+        if self.families:
+            yield "families", ", ".join(self.families)
+        if self.max_usd_per_hour is not None:
+            yield "maxUsdPerHour", self.max_usd_per_hour
+        if self.quota_vcpus is not None:
+            yield "quotaVcpus", self.quota_vcpus
+        if self.region:
+            yield "region", self.region
 
 
 ONLY_ONE = {
     "inventory": "either an inventory, or an instance type or GPU",
     "gpu": "either an instance type, or the GPU and GPU count of a node",
     "gpus": "a GPU count together with the name of the GPU",
-    "market": "a market for EC2 types only, not for machines you own",
 }
+NAMES = {
+    "quantization": "quantization", "instance_type": "instanceType", "gpu": "gpu", "region": "region",
+    "engine_version": "engineVersion", "driver": "driver", "cuda": "cuda", "python": "python",
+}  # fmt: skip
+"""Fields that are text or nothing, by the key a person knows. Blank text is neither: an unset variable of a shell."""
 
 
 def _wrong(key: str, value: object, allowed: str) -> ConfigurationError:
@@ -160,3 +187,16 @@ def _wrong(key: str, value: object, allowed: str) -> ConfigurationError:
     return ConfigurationError(
         f"{key}: {value!r} is not usable", code="SKS0205", key=key, value=value, allowed=allowed, fix=fix
     )
+
+
+def _blank(key: str, value: object) -> ConfigurationError:
+    message, allowed = f"{key}: {value!r} is blank (an unset variable of the shell?)", f"a value for {key}, or none"
+    return ConfigurationError(
+        message, code="SKS0205", key=key, value=value, allowed=allowed, fix=f"give {key} a value, or leave it out"
+    )
+
+
+def _not_owned(key: str, value: object) -> ConfigurationError:
+    message, allowed = f"{key}: {value} is for EC2 types, not for machines you own", f"no {key} beside gpu or inventory"
+    fix = f"leave out {key}, or the machines you own"
+    return ConfigurationError(message, code="SKS0205", key=key, value=value, allowed=allowed, fix=fix)

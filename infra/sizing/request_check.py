@@ -43,21 +43,23 @@ def mistakes_of(
     found = list(request.mistakes())
     models: list[ModelFacts] = []
     _note(lambda: models.append(catalog.model(request.model)), found)
-    if request.quantization:
+    if request.quantization and not request.is_blank("quantization"):
         # Which formats there are is the same for each model.
         model, family = (*models, *catalog.models)[0], request.engine
         _note(lambda: format_named(request.quantization or "", model, catalog, family), found)
-    if request.gpu:
+    if request.gpu and not request.is_blank("gpu"):
         _note(lambda: catalog.gpu(request.gpu or ""), found)
-    if request.instance_type:
+    if request.instance_type and not request.is_blank("instance_type"):
         _note(lambda: machine_named(request, catalog, processors), found)
+    if request.region and not request.is_blank("region"):
+        _note(lambda: catalog.region((request.region or "").casefold(), fix="set region to {region}"), found)
     found += _unknown_families(request, catalog, processors)
-    return [*found, *_unread_versions(request)]
+    return [*found, *_unread_versions(request), *_other_drivers(request)]
 
 
 def _unread_versions(request: PlanRequest) -> list[ConfigurationError]:
     """Each engine counts its releases its own way."""
-    given = {name: getattr(request, name) for name in VERSIONS}
+    given = {name: None if request.is_blank(name) else getattr(request, name) for name in VERSIONS}
     if request.engine is Family.VLLM:
         return version_mistakes(given)
     release = given.pop("engine_version")
@@ -65,6 +67,29 @@ def _unread_versions(request: PlanRequest) -> list[ConfigurationError]:
     if release:
         _note(lambda: Engine.parse(release, request.engine), found)
     return found
+
+
+def _other_drivers(request: PlanRequest) -> Iterator[ConfigurationError]:
+    """A driver that hosts state otherwise. A branch (`580`) is no other driver than a release of it."""
+    asked = request.driver
+    if asked is None or version_mistakes({"driver": asked}):
+        return
+    others = [host for host in request.hosts if host.driver and not _is_same_driver(asked, host.driver)]
+    if others:
+        first, more = others[0], f", and {len(others) - 1} more hosts state another too" if len(others) > 1 else ""
+        yield ConfigurationError(
+            f"driver: {asked} was given, where the inventory states {first.driver} of {first.name}{more}",
+            code="SKS0205",
+            key="driver",
+            value=asked,
+            allowed="the driver that the inventory states, or none beside it",
+            fix="leave out --driver, or mend the inventory",
+        )
+
+
+def _is_same_driver(asked: str, stated: str) -> bool:
+    one, other = (text.removeprefix("R").split(".") for text in (asked, stated))
+    return all(a == b for a, b in zip(one, other, strict=False))
 
 
 def _note(look_up: Callable[[], object], mistakes: list[ConfigurationError]) -> None:

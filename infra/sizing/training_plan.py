@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
-from infra.catalog.compatibility import load_compatibility
+from infra.catalog.compatibility import CompatibilityFacts, load_compatibility
 from infra.catalog.facts import Catalog
 from infra.catalog.markets import Market, price_in
 from infra.errors import ConfigurationError, raise_all
@@ -23,6 +23,7 @@ from infra.sizing.request import PlanRequest
 from infra.sizing.request_check import mistakes_of
 from infra.sizing.result import Alternative, Price, Rejected, Volume
 from infra.sizing.training import Method, Offload, TrainingMiss, TrainingPlan, TrainingRequest, estimate_training
+from infra.sizing.training_software import TrainingSoftware
 from infra.units import to_gib
 
 __all__ = ["TrainingOutcome", "plan_training"]
@@ -35,7 +36,13 @@ STAGES = (0, 2, 3)
 """ZeRO stages that are tried, the fastest first: 1 saves less than 2 at the same speed."""
 CHECKPOINT_BYTES = 14
 """A saved trainable parameter: 16-bit weight, fp32 weight and two moments of Adam."""
-ONLY_SERVING = ("tensor_parallel", "pipeline_parallel", "quantization", "max_ttft_seconds", "hosts", "engine")
+ONLY_SERVING = (
+    "tensor_parallel", "pipeline_parallel", "data_parallel", "quantization", "max_ttft_seconds", "hosts", "engine",
+    "engine_version", "context_tokens", "concurrency", "kv_cache_dtype", "utilization", "load_target_seconds",
+    "objective",
+)  # fmt: skip
+ONLY_OF = {"bits": ("qlora",), "rank": ("lora", "qlora")}
+"""Options of training by the workloads that have a use for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +114,38 @@ class _Option:
         return (cost, instead, self.run.gpus, self.machine.name)
 
 
-def plan_training(workload: str, options: Mapping[str, Any], request: PlanRequest, catalog: Catalog) -> TrainingOutcome:
+def plan_training(
+    workload: str,
+    options: Mapping[str, Any],
+    request: PlanRequest,
+    catalog: Catalog,
+    *,
+    given: Collection[str] = (),
+    facts: CompatibilityFacts | None = None,
+) -> TrainingOutcome:
     """The cheapest machines that hold the run; `options` are fields of `TrainingRequest`.
 
-    Without a ZeRO stage the lowest that fits is taken; data parallel over all GPUs of a machine.
+    `given` are fields of the request that a person wrote, be it their default; `facts` is as for `plan`. Without a ZeRO
+    stage the lowest that fits is taken; data parallel over all GPUs of a machine.
     """
-    wanted = replace(TrainingRequest(method=METHODS[workload]), **_typed(options))
-    raise_all([*mistakes_of(request, catalog), *_serving_only(request), *wanted.mistakes()])
-    model = catalog.model(request.model)
+    beside = list(_other_method(workload, options))
+    usable = {name: value for name, value in options.items() if name not in {one.key for one in beside}}
+    wanted = replace(TrainingRequest(method=METHODS[workload]), **_typed(usable))
+    raise_all([*mistakes_of(request, catalog), *_serving_only(request, given), *wanted.mistakes(), *beside])
+    request, model = request.folded(), catalog.model(request.model)
     stages = (wanted.zero_stage,) if "zero_stage" in options else STAGES
     named = machine_named(request, catalog)
-    machines = [named] if named else prepare(catalog, load_compatibility()).machines
+    facts = facts or load_compatibility()
+    software = TrainingSoftware.of(request, facts)
+    impossible = software.check(None)
+    if impossible:
+        raise PlanRefusal([impossible], fixes=[impossible.fix or ""])
+    machines = [named] if named else prepare(catalog, facts).machines
     found: list[_Option] = []
     missed: list[tuple[Machine, Miss, tuple[str, ...]]] = []
     estimate = cache(lambda run, gpu: estimate_training(run, model, catalog.gpu(gpu)))
     for machine in machines:
-        outcome = _on_machine(machine, estimate, wanted, stages, request)
+        outcome = _on_machine(machine, estimate, wanted, stages, request, software)
         if isinstance(outcome, _Option):
             found.append(outcome)
         else:
@@ -131,7 +154,7 @@ def plan_training(workload: str, options: Mapping[str, Any], request: PlanReques
     if not found:
         raise _refusal(missed, rejected)
     best, *others = sorted(found, key=lambda option: option.rank)
-    return _outcome(workload, request, best, others, rejected)
+    return _outcome(workload, request, best, others, rejected, software.notes(best.run.gpu))
 
 
 def _typed(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,10 +164,24 @@ def _typed(options: Mapping[str, Any]) -> dict[str, Any]:
     return typed
 
 
-def _serving_only(request: PlanRequest) -> Iterator[ConfigurationError]:
+def _other_method(workload: str, options: Mapping[str, Any]) -> Iterator[ConfigurationError]:
+    for name, workloads in ONLY_OF.items():
+        if name in options and workload not in workloads:
+            allowed = f"with --workload {' or '.join(workloads)}"
+            yield ConfigurationError(
+                f"{name}: {workload} takes none",
+                code="SKS0205",
+                key=name,
+                value=options[name],
+                allowed=allowed,
+                fix=f"leave out {name}, or plan {allowed}",
+            )
+
+
+def _serving_only(request: PlanRequest, given: Collection[str]) -> Iterator[ConfigurationError]:
     default = PlanRequest(request.model)
     for name in ONLY_SERVING:
-        if getattr(request, name) != getattr(default, name):
+        if name in given or getattr(request, name) != getattr(default, name):
             yield ConfigurationError(
                 f"{name}: training takes none",
                 code="SKS0205",
@@ -155,7 +192,12 @@ def _serving_only(request: PlanRequest) -> Iterator[ConfigurationError]:
 
 
 def _on_machine(
-    machine: Machine, estimate: Estimate, wanted: TrainingRequest, stages: Sequence[int], request: PlanRequest
+    machine: Machine,
+    estimate: Estimate,
+    wanted: TrainingRequest,
+    stages: Sequence[int],
+    request: PlanRequest,
+    software: TrainingSoftware,
 ) -> _Option | tuple[Miss, tuple[str, ...]]:
     """The lowest stage on the fewest machines; else what rules out the last one tried."""
     miss = check_machine(machine, request)
@@ -164,6 +206,8 @@ def _on_machine(
     if machine.gpu.compute_capability is None:
         message = f"{machine.name}: trainers of this kind need CUDA"
         return Miss(Reason.KERNEL, message, "gpu", machine.gpu.name, "an NVIDIA GPU"), ()
+    if miss := software.check(machine.gpu):
+        return miss, ()
     last: tuple[Miss, tuple[str, ...]] | None = None
     for machines in range(1, request.nodes + 1):
         limit = check_limits(machine, machines, request)
@@ -200,7 +244,12 @@ def _refusal(missed: Sequence[tuple[Machine, Miss, tuple[str, ...]]], rejected: 
 
 
 def _outcome(
-    workload: str, request: PlanRequest, best: _Option, others: Sequence[_Option], rejected: tuple[Rejected, ...]
+    workload: str,
+    request: PlanRequest,
+    best: _Option,
+    others: Sequence[_Option],
+    rejected: tuple[Rejected, ...],
+    notes: Sequence[str],
 ) -> TrainingOutcome:
     instance, run = best.machine.instance, best.run
     bytes_on_disk = run.model.weights_bytes + CHECKPOINT_BYTES * run.trainable_parameters
@@ -219,7 +268,7 @@ def _outcome(
         machines=best.machines,
         volume=storage.volume(bytes_on_disk, request.load_target_seconds, ebs),
         price=price,
-        warnings=tuple(_warnings(request, best)),
+        warnings=(*_warnings(request, best), *notes),
         alternatives=tuple(
             Alternative(one.machine.name, one.machine.gpu.name, 1, 0, one.usd_per_hour, one.machines) for one in others
         ),

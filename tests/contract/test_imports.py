@@ -27,7 +27,7 @@ def layer(ours: str = "", theirs: str = "", *, forbidden_stdlib: str = "") -> La
 
 
 IO_MODULES = "os io pathlib subprocess socket urllib http shutil tempfile random time threading asyncio"
-FACTS = "infra.units infra.errors infra.private_network infra.bounded_yaml infra.catalog"
+FACTS = "infra.units infra.numbers infra.errors infra.private_network infra.bounded_yaml infra.catalog"
 PURE = (
     f"{FACTS} infra.config_keys infra.stack_file infra.settings infra.sizing infra.inventory infra.planning "
     "infra.serving"
@@ -40,6 +40,7 @@ LAYERS = {
     "k8s": layer("k8s", "jinja2 yaml"),
     "infra": layer(),
     "infra.units": layer(),
+    "infra.numbers": layer(),
     "infra.sdk_names": layer(),
     "infra.errors": layer(),
     "infra.bounded_yaml": layer("", "yaml"),

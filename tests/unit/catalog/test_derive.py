@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from infra.catalog.derive import Derivation, derive
 from infra.catalog.facts import Attention, ModelFacts
 from infra.catalog.load import shipped
+from infra.catalog.own import row_of
+from infra.catalog.own_checks import contradictions
 from infra.errors import ConfigurationError, ConfigurationErrors
 from tests.unit.catalog.support_configs import config_of, qwen_config, write_json
 
@@ -166,6 +168,8 @@ def test_reads_the_quantisation(method: dict[str, Any], native: str, gib: float,
     facts = derived(tmp_path, qwen_config(quantization_config=method)).facts
     assert facts.native_dtype == native
     assert facts.weights_bytes / 2**30 == pytest.approx(gib, abs=0.01)
+    formats = {one.name: one.bytes_per_parameter for one in shipped().quantizations}
+    assert not list(contradictions(row_of(facts), formats))
 
 
 @pytest.mark.parametrize(
@@ -198,6 +202,61 @@ def test_refuses_and_says_what_is_allowed(over: dict[str, Any], code: str, words
         derived(tmp_path, qwen_config(**over))
     assert caught.value.code == code
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ({"quant_method": "gptq", "bits": 8}, "bits is 8: the catalogue has gptq of 4 bits alone"),
+        ({"quant_method": "awq", "bits": 8}, "bits is 8: the catalogue has awq of 4 bits alone"),
+        ({"quant_method": "gptq"}, "bits is None"),
+        ({"quant_method": "compressed-tensors"}, "config_groups is missing"),
+        ({"quant_method": "compressed-tensors", "config_groups": {}}, "config_groups is missing"),
+        ({"quant_method": "compressed-tensors", "config_groups": {"a": {}}}, "names no weights in its first group"),
+        ({"quant_method": "compressed-tensors", **group(3)}, "holds weights of type int in 3 bits"),
+    ],
+)
+def test_a_quantisation_that_is_not_sized_is_called_by_its_name(
+    method: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        derived(tmp_path, qwen_config(quantization_config=method))
+    assert message in caught.value.message
+    assert "(None" not in str(caught.value)
+    assert caught.value.fix != "take the file as it was published"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "model.gguf is empty"), (b"{}", "is no GGUF file: it does not begin with GGUF")]
+)
+def test_a_gguf_that_is_none_is_not_called_json(content: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        derive([path], name="a/b", today=TODAY)
+    assert (caught.value.code, words in caught.value.message) == ("SKS0211", True)
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "words"),
+    [
+        ({}, "SKS0214", "total_size, weight_map"),
+        ({"metadata": {}}, "SKS0214", "total_size, weight_map"),
+        ({"metadata": {}, "weight_map": {"a": "b"}}, "SKS0214", "missing: total_size"),
+        ({"metadata": {"total_size": 10**30}, "weight_map": {"a": "b"}}, "SKS0215", "1,000,000,000,000,000"),
+    ],
+)
+def test_an_index_that_lacks_its_size_is_no_second_config(
+    document: dict[str, Any], code: str, words: str, tmp_path: Path
+) -> None:
+    paths = [
+        write_json(tmp_path, qwen_config()),
+        write_json(tmp_path, document, "model.safetensors.index.json"),
+    ]
+    for given_paths in (paths, paths[::-1], paths[1:]):
+        with pytest.raises(ConfigurationError) as caught:
+            derive(given_paths, name="a/b", today=TODAY)
+        assert (caught.value.code, words in str(caught.value)) == (code, True)
 
 
 def test_says_everything_that_is_wrong_at_once(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import yaml
 
 from infra.catalog.load import load, shipped
 from infra.catalog.own import OWN_MODELS, append_row, own_models_path, read_rows, row_of
+from infra.catalog.own_checks import contradictions
 from infra.errors import ConfigurationError, ConfigurationErrors
+from infra.sizing.gguf import kinds
 
 ROW: dict[str, Any] = {
     "id": "acme/tiny",
@@ -104,7 +106,7 @@ def test_a_name_with_quotes_and_colons_stays_one_value(tmp_path: Path) -> None:
     source = 'from "config: #1".json \\ ü'
     path = project(tmp_path, text="models:\n")
     append_row(path, row(source=source))
-    assert read_rows(path)[0]["source"] == source
+    assert read_rows(path, {"bf16": 2})[0]["source"] == source
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,94 @@ def test_refuses_a_wrong_row_and_says_what_is_allowed(over: dict[str, Any], word
     assert caught.value.location is not None
 
 
+LARGE: dict[str, Any] = {"parameters": 7_000_000_000, "weights_bytes": 15_200_000_000}
+MIXTURE: dict[str, Any] = {"architecture": "moe", "routed_experts": 8, "experts_per_token": 2}
+
+
+@pytest.mark.parametrize(
+    ("over", "key", "words"),
+    [
+        ({**LARGE, "weights_bytes": 1}, "weights_bytes", "1 for 7,000,000,000 parameters in bf16"),
+        ({**LARGE, "weights_bytes": 7_000_000_000}, "weights_bytes", "12,600,000,000 to 18,267,108,864"),
+        ({**LARGE, "weights_bytes": 20_000_000_000}, "weights_bytes", "12,600,000,000 to"),
+        ({**LARGE, "native_dtype": "q4_k_m", "weights_bytes": 10**9}, "weights_bytes", "1,750,000,000 to"),
+        ({"native_dtype": "q9"}, "native_dtype", "bf16, fp16, fp8, int8"),
+        ({"native_dtype": "BF16"}, "native_dtype", "or a kind of GGUF such as q4_k_m"),
+        ({"attention_heads": 32, "kv_heads": 3}, "kv_heads", "a divisor of the 32 attention_heads"),
+        ({"architecture": "moe"}, "architecture", "without routed_experts and experts_per_token"),
+        ({**MIXTURE, "experts_per_token": 0}, "architecture", "without experts_per_token"),
+        ({**MIXTURE, "experts_per_token": 9}, "experts_per_token", "1 to the 8 routed_experts"),
+    ],
+)
+def test_refuses_fields_that_contradict_each_other_at_their_line(
+    over: dict[str, Any], key: str, words: str, tmp_path: Path
+) -> None:
+    path = project(tmp_path, row(), row(id="acme/other", label="other", **over))
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path)
+    assert caught.value.code == "SKS0218"
+    assert words in str(caught.value)
+    assert caught.value.allowed
+    assert key in (caught.value.fix or "")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert caught.value.location is not None
+    assert f"{key}: " in lines[(caught.value.location.line or 0) - 1]
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        LARGE,
+        MIXTURE,
+        {**LARGE, "native_dtype": "fp8", "weights_bytes": 7_600_000_000},
+        {**LARGE, "native_dtype": "awq", "weights_bytes": 5_570_000_000},
+        {**LARGE, "native_dtype": "fp32", "weights_bytes": 30_400_000_000},
+        {**LARGE, "native_dtype": "q4_k_m", "weights_bytes": 4_300_000_000},
+        {"kv_heads": 4},
+        {"kv_heads": 1},
+    ],
+)
+def test_takes_what_models_have(over: dict[str, Any], tmp_path: Path) -> None:
+    project(tmp_path, row(**over))
+    assert load(tmp_path).model("acme/tiny")
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_of_gguf_that_is_planned_may_be_a_native_one(kind: str) -> None:
+    small = row(**LARGE, native_dtype=kind)
+    assert "native_dtype" not in [one.key for one in contradictions(small, {})]
+
+
+def test_refuses_a_key_that_stands_twice_and_says_where(tmp_path: Path) -> None:
+    text = yaml.safe_dump({"models": [row()]})
+    path = project(tmp_path, text=text.replace("  layers: 2\n", "  layers: 2\n  layers: 3\n"))
+    with pytest.raises(ConfigurationError, match="layers stands twice") as caught:
+        load(tmp_path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert caught.value.location is not None
+    assert caught.value.location.line == lines.index("  layers: 3") + 1
+    assert f"first in line {lines.index('  layers: 2') + 1}" in caught.value.message
+    assert caught.value.fix == "remove one of the two layers"
+
+
+def test_a_field_that_was_merged_in_is_refused_at_its_entry(tmp_path: Path) -> None:
+    text = yaml.safe_dump({"models": [row(kv_heads=None)]}).replace(
+        "- architecture", "- <<: {kv_heads: 3}\n  architecture"
+    )
+    project(tmp_path, text=text)
+    with pytest.raises(ConfigurationError, match="kv_heads is 3") as caught:
+        load(tmp_path)
+    assert caught.value.location is not None
+    assert caught.value.location.line == 2
+
+
+def test_refuses_two_lists_of_models(tmp_path: Path) -> None:
+    text = yaml.safe_dump({"models": [row()]})
+    project(tmp_path, text=text + text.replace("tiny", "other"))
+    with pytest.raises(ConfigurationError, match="models stands twice, first in line 1"):
+        load(tmp_path)
+
+
 def test_says_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
     project(tmp_path, row(label=None), row(layers="two", kv_heads="one"))
     with pytest.raises(ConfigurationErrors) as caught:
@@ -143,7 +233,18 @@ def test_says_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "models: 5\n", "- a\n", "model:\n", "models:\n  - 5\n", "models: [\n", "\tmodels:\n", "a: *b\n", "[" * 20000],
+    [
+        "",
+        "models: 5\n",
+        "- a\n",
+        "model:\n",
+        "models:\n  - 5\n",
+        "models: [\n",
+        "<<: {models: [{}]}\n",
+        "\tmodels:\n",
+        "a: *b\n",
+        "[" * 20000,
+    ],
 )
 def test_refuses_a_file_of_another_form(text: str, tmp_path: Path) -> None:
     project(tmp_path, text=text)

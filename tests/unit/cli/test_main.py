@@ -120,6 +120,31 @@ def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
     assert (finished.returncode, finished.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "--model", "7B", "--json"),
+        ("plan", "--model", "7B"),
+        ("plan", "--model", "7X", "--json"),
+        ("instances", "--json"),
+        ("gpus",),
+        ("--version",),
+    ],
+)
+def test_a_full_disk_behind_stdout_is_told_in_one_line(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run(
+            [sys.executable, "-m", "infra.cli.main", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    first, *fix = finished.stderr.splitlines()
+    assert (finished.returncode, first) == (1, "SKS0001 writing the output: No space left on device")
+    assert [line.split()[0] for line in fix] == ["fix:"]
+
+
 def test_version_is_that_of_the_package() -> None:
     finished = run_command("--version")
     assert finished.returncode == 0

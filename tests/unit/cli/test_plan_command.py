@@ -137,6 +137,37 @@ def test_a_wrong_inventory_hides_no_wrong_flag(capsys: pytest.CaptureFixture[str
         assert [error["key"] for error in errors] == ["gpus", "driver"]
 
 
+def test_a_blank_list_of_families_is_no_family(capsys: pytest.CaptureFixture[str]) -> None:
+    for blank in ("", " , "):
+        error = document(capsys, "--model", "7B", "--families", blank, code=2)["error"]
+        assert (error["code"], error["key"]) == ("SKS0203", "families")
+
+
+def test_a_blank_inventory_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "--model", "7B", "--inventory", ""])
+    assert caught.value.code == 2
+    assert "argument --inventory: '' is blank" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("--context", "1_000"),
+        ("--gpus", "\uff12"),
+        ("--rank", " 8"),
+        ("--utilization", "0_9"),
+        ("--max-usd-per-hour", "nan"),
+        ("--zero", "1_0"),
+    ],
+)
+def test_a_number_is_written_in_plain_digits(flag: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "--model", "7B", flag, text])
+    assert caught.value.code == 2
+    assert f"argument {flag}: {text!r} is no " in capsys.readouterr().err
+
+
 def test_flags_are_not_guessed_from_their_beginning(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["plan", "--model", "7B", "--inst", "g6.xlarge"])
@@ -234,6 +265,27 @@ def test_training_is_shown_and_written(capsys: pytest.CaptureFixture[str]) -> No
 def test_training_flags_without_training_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = document(capsys, "--model", "7B", "--rank", "16", code=2)
     assert outcome["error"]["key"] == "rank"
+
+
+def test_a_flag_of_serving_is_refused_for_training_even_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    serving = {
+        "--context": "8192", "--concurrency": "1", "--dp": "1", "--kv-cache-dtype": "auto", "--engine": "vllm",
+        "--load-target-seconds": "300", "--engine-version": "0.33.0", "--utilization": "0.92", "--tp": "1",
+    }  # fmt: skip
+    flags = [word for pair in serving.items() for word in pair]
+    errors = document(capsys, "--model", "7B", "--workload", "lora", *flags, code=2)["error"]["errors"]
+    assert {error["key"] for error in errors} == {
+        *("context_tokens", "concurrency", "data_parallel", "kv_cache_dtype", "engine", "load_target_seconds"),
+        *("engine_version", "utilization", "tensor_parallel"),
+    }
+
+
+def test_training_goes_by_cost_and_by_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    training = ("--model", "7B", "--workload", "lora")
+    assert document(capsys, *training, "--objective", "cost") == document(capsys, *training)
+    for objective in ("latency", "throughput"):
+        error = document(capsys, *training, "--objective", objective, code=2)["error"]
+        assert error["key"] == "objective"
 
 
 def test_two_machines_and_few_alternatives_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

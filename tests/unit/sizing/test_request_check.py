@@ -8,7 +8,8 @@ import pytest
 
 from infra.errors import ConfigurationError, ConfigurationErrors
 from infra.sizing.compatibility_rules import Stack, read_stack
-from infra.sizing.request import PlanRequest
+from infra.sizing.engine import Family
+from infra.sizing.request import NAMES, PlanRequest
 from infra.sizing.request_check import mistakes_of, serving_mistakes
 from tests.unit.sizing.support_plan import CATALOG, make_host, make_plan, make_training
 from tests.unit.sizing.support_schema import PLAN_SCHEMA, problems
@@ -35,6 +36,7 @@ def test_values_names_and_versions_are_named_together() -> None:
     assert keys({**wrong, "python": "z"}) == [
         ("SKS0205", "contextTokens"),
         ("SKS0205", "nodes"),
+        ("SKS0205", "families"),
         ("SKS0201", "model"),
         ("SKS0204", "quantization"),
         ("SKS0202", "gpu"),
@@ -83,6 +85,93 @@ def test_one_mistake_is_an_error_of_its_own(over: dict[str, Any], code: str, key
     assert (caught.value.code, caught.value.key) == (code, key)
 
 
+@pytest.mark.parametrize("name", ["us-east1", "mars", "us_east_1", "su-east-1"])
+@pytest.mark.parametrize("workload", ["serve", "lora"])
+def test_a_name_that_is_no_region_is_refused_for_any_work(name: str, workload: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_plan(region=name) if workload == "serve" else make_training("7B", workload, {"region": name})
+    assert (caught.value.code, caught.value.key) == ("SKS0104", "region")
+    assert "set region to us-east-1" in (caught.value.fix or "")
+    assert "pulumi" not in str(caught.value)
+
+
+def test_a_region_in_capitals_is_the_same_region() -> None:
+    assert make_plan(region="US-EAST-1").to_json() == make_plan(region="us-east-1").to_json()
+    trained = [make_training("7B", "lora", {"region": name}) for name in ("US-EAST-1", "us-east-1")]
+    assert trained[0] == trained[1]
+
+
+@pytest.mark.parametrize("owned", [{"gpu": "L4"}, {"hosts": (make_host(),)}])
+@pytest.mark.parametrize(
+    ("over", "key"),
+    [
+        ({"families": ("g6",)}, "families"),
+        ({"max_usd_per_hour": 3.0}, "maxUsdPerHour"),
+        ({"quota_vcpus": 8}, "quotaVcpus"),
+        ({"region": "us-east-1"}, "region"),
+        ({"market": "spot"}, "market"),
+    ],
+)
+def test_what_only_ec2_has_is_refused_beside_machines_one_owns(
+    owned: dict[str, Any], over: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_plan(**owned, **over)
+    assert (caught.value.code, caught.value.key) == ("SKS0205", key)
+    assert f"leave out {key}" in (caught.value.fix or "")
+
+
+def test_everything_that_only_ec2_has_is_named_at_once() -> None:
+    over = {"families": ("g6",), "max_usd_per_hour": 3.0, "quota_vcpus": 8, "region": "us-east-1", "market": "spot"}
+    named = ["market", "families", "maxUsdPerHour", "quotaVcpus", "region"]
+    assert [key for _, key in keys({"gpu": "L4", **over})] == named
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("field", NAMES)
+def test_blank_text_is_not_the_same_as_nothing(field: str, engine: str, blank: str) -> None:
+    request = PlanRequest("7B", engine=Family(engine), **{field: blank})
+    (mistake,) = serving_mistakes(request, CATALOG)
+    assert (mistake.code, mistake.key) == ("SKS0205", NAMES[field])
+    assert "unset variable" in mistake.message
+
+
+@pytest.mark.parametrize(
+    ("asked", "stated", "refused"),
+    [
+        ("580.95.05", "535.154.02", True),
+        ("580.95.05", "580.65.06", True),
+        ("570", "580.95.05", True),
+        ("580.95.05", "580.95.05", False),
+        ("580", "580.95.05", False),
+        ("R580", "580.95.05", False),
+        ("580.95.05", "580", False),
+        ("580.95.05", None, False),
+    ],
+)
+def test_a_driver_beside_an_inventory_that_states_another_is_refused(
+    asked: str, stated: str | None, refused: bool
+) -> None:
+    hosts = (make_host("node-1", driver=stated), make_host("node-2", driver=None), make_host("node-3", driver=stated))
+    found = serving_mistakes(PlanRequest("7B", hosts=hosts, driver=asked), CATALOG)
+    assert [mistake.key for mistake in found] == ["driver"] * refused
+    for mistake in found:
+        assert all(word in mistake.message for word in (asked, str(stated), "node-1", "1 more"))
+        assert "leave out --driver" in (mistake.fix or "")
+
+
+def test_one_host_with_another_driver_is_the_only_one_named() -> None:
+    hosts = (make_host("node-1"), make_host("node-2", driver="535"))
+    (found,) = serving_mistakes(PlanRequest("7B", hosts=hosts, driver="580.95.05"), CATALOG)
+    assert found.message.endswith("states 535 of node-2")
+
+
+def test_a_driver_that_cannot_be_read_is_not_compared() -> None:
+    (found,) = serving_mistakes(PlanRequest("7B", hosts=(make_host(),), driver="newest"), CATALOG)
+    assert found.code == "SKS0207"
+
+
 def test_a_good_request_has_no_mistakes() -> None:
     assert mistakes_of(PlanRequest("7B", quantization="int8", gpu="L4", gpus=2, driver="580"), CATALOG) == []
 
@@ -94,8 +183,23 @@ def test_a_training_request_is_checked_whole_too() -> None:
     assert found == ["model", "driver", "tensor_parallel", "max_ttft_seconds", "rank", "bits"]
 
 
-def test_training_does_not_ask_for_the_context_of_requests() -> None:
-    assert make_training("deepseek-coder-1.3b-instruct", "lora", {"context_tokens": 1_000_000}).machine
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"context_tokens": 4096},
+        {"concurrency": 2},
+        {"kv_cache_dtype": "fp8"},
+        {"utilization": 0.9},
+        {"data_parallel": 2},
+        {"load_target_seconds": 30},
+        {"objective": "latency"},
+        {"engine_version": "0.33.0"},
+    ],
+)
+def test_training_refuses_by_name_what_only_serving_has(over: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_training("7B", "lora", over)
+    assert [(caught.value.code, caught.value.key)] == [("SKS0205", name) for name in over]
 
 
 def test_a_request_checks_its_own_values_all_at_once() -> None:
