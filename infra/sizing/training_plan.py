@@ -35,7 +35,15 @@ STAGES = (0, 2, 3)
 """ZeRO stages that are tried, the fastest first: 1 saves less than 2 at the same speed."""
 CHECKPOINT_BYTES = 14
 """A saved trainable parameter: 16-bit weight, fp32 weight and two moments of Adam."""
-ONLY_SERVING = ("tensor_parallel", "pipeline_parallel", "quantization", "max_ttft_seconds", "hosts", "engine")
+FLAGS = {
+    "tensor_parallel": "--tp",
+    "pipeline_parallel": "--pp",
+    "quantization": "--quantization",
+    "max_ttft_seconds": "--max-ttft-seconds",
+    "hosts": "--inventory",
+    "engine": "--engine",
+}
+"""Fields that only serving has, and how they are typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +151,14 @@ def _typed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _serving_only(request: PlanRequest) -> Iterator[ConfigurationError]:
     default = PlanRequest(request.model)
-    for name in ONLY_SERVING:
+    for name in FLAGS:
         if getattr(request, name) != getattr(default, name):
             yield ConfigurationError(
                 f"{name}: training takes none",
                 code="SKS0205",
                 key=name,
                 allowed="serving only",
-                fix=f"leave out {name}, or plan with workload serve",
+                fix=f"leave out {FLAGS[name]}, or use --workload serve",
             )
 
 

@@ -169,8 +169,8 @@ def test_copies_share_the_experts() -> None:
 
 def test_smaller_steps_are_taken_where_only_they_fit_and_the_plan_says_so() -> None:
     """Two H20 run 121,344 tokens (vLLM 51041), which steps of 8,192 tokens would not leave room for."""
-    wide = make_plan("V4-Flash-0731", gpu="H20", gpus=4, context_tokens=121_344, tensor_parallel=4)
-    tight = make_plan("V4-Flash-0731", gpu="H20", gpus=2, context_tokens=121_344, tensor_parallel=2)
+    wide = make_plan("V4-Flash-0731", gpu="H20-96", gpus=4, context_tokens=121_344, tensor_parallel=4)
+    tight = make_plan("V4-Flash-0731", gpu="H20-96", gpus=2, context_tokens=121_344, tensor_parallel=2)
     assert (wide.batch_tokens, tight.batch_tokens) == (8192, 4096)
     assert any("4,096 tokens a step" in note for note in tight.warnings)
     assert not any("tokens a step" in note for note in wide.warnings)
