@@ -346,6 +346,10 @@ def find_quantization(row: Row, model: ModelFacts, catalog: Catalog) -> Quantiza
     return catalog.quantization(name) if name else None
 
 
+USUAL_SIZES = {"h20": "H20-96"}
+"""What a log means that names no size: the H20 with 141 GB came two years later."""
+
+
 def find_gpu(row: Row, catalog: Catalog) -> GpuFacts | None:
     """By name or alias, without maker and without the size; the total that the row's engine printed replaces ours."""
     name = re.sub(r"\(.*?\)", "", row.gpu).strip()
@@ -361,9 +365,9 @@ def find_gpu(row: Row, catalog: Catalog) -> GpuFacts | None:
 
 
 def _gpu_named(spelling: str, catalog: Catalog) -> GpuFacts | None:
-    """The GPU of that name; of several sizes the largest."""
+    """The GPU of that name; of several sizes the usual one, else the largest."""
     try:
-        return catalog.gpu(spelling)
+        return catalog.gpu(USUAL_SIZES.get(spelling.casefold(), spelling))
     except ConfigurationError:
         sizes = [gpu for gpu in catalog.gpus if gpu.name.casefold().startswith(f"{spelling.casefold()}-")]
         return max(sizes, key=lambda gpu: gpu.usable_bytes, default=None)

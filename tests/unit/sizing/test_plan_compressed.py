@@ -147,7 +147,15 @@ def test_v41_is_refused_because_its_shape_is_not_published_and_says_what_to_use(
     assert "not published" in error.sentence
     assert error.fix is not None
     assert "DeepSeek-V4-Flash-0731" in error.fix
-    assert refusal("V4.1-Flash", gpu="B300", engine_version="0.29.0").reason is Reason.ENGINE_VERSION
+    older = refusal("V4.1-Flash", gpu="B300", engine_version="0.29.0")
+    assert [cause.code for cause in older.causes] == [Reason.UNSUPPORTED_CACHE, Reason.ENGINE_VERSION]
+
+
+@pytest.mark.parametrize("over", [{}, {"cuda": "12.8"}])
+def test_no_gpu_is_named_for_a_model_that_none_serves(over: dict[str, Any]) -> None:
+    error = refusal("V4.1-Flash", gpu="L4", **over)
+    assert error.reason is Reason.UNSUPPORTED_CACHE
+    assert not [cause for cause in error.causes if "GPU" in cause.fix]
 
 
 def test_the_launch_has_what_the_recipe_has_and_pins_the_step() -> None:
