@@ -7,8 +7,9 @@ Mixing them is a 7 % error, so every name in seekstack says which it is.
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, Decimal
 
-__all__ = ["BYTES_PER_GB", "BYTES_PER_GIB", "BYTES_PER_MIB", "gib", "round_up_gib", "to_gib"]
+__all__ = ["BYTES_PER_GB", "BYTES_PER_GIB", "BYTES_PER_MIB", "gib", "round_up_gib", "to_gib", "up_to_hundredth"]
 
 BYTES_PER_MIB = 2**20
 BYTES_PER_GIB = 2**30
@@ -28,3 +29,8 @@ def to_gib(value_bytes: float) -> float:
 def round_up_gib(value_bytes: float, *, step_gib: int = 1) -> int:
     """The smallest multiple of `step_gib` GiB that holds `value_bytes`; errs on the large side by at most one step."""
     return math.ceil(value_bytes / BYTES_PER_GIB / step_gib) * step_gib
+
+
+def up_to_hundredth(value: float) -> str:
+    """Two decimals that are no less than `value`: a limit that a person is told to set must let it pass."""
+    return str(Decimal(repr(value)).quantize(Decimal("0.01"), ROUND_CEILING))

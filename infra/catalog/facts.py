@@ -28,6 +28,12 @@ REGION = re.compile(
 """Form of every region so far: area, direction, number. An area of two words is us-gov or eusc-de."""
 
 
+SPELLINGS = re.compile(r"\b(?:nvidia|geforce|tesla|amd|instinct|generation|sxm\d?)\b|(?<=\d)gb\b")
+"""What `nvidia-smi` and vendors write around a GPU's name. PCIe stays: an H100 PCIe is slower than the H100."""
+MEMORY_SIZE = re.compile(r"-\d+$")
+"""What tells the cards of a family apart, as `-40` of A100-40."""
+
+
 class Architecture(StrEnum):
     """Which parameters a token passes through."""
 
@@ -128,6 +134,8 @@ class GpuFacts:
     note: str
     source: str
     date: str
+    host_architecture: str = "x86_64"
+    """Of the machines it is built into, where that is arm64; any other card is taken to be in an x86_64 one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +244,20 @@ class Catalog:
         raise _unknown("model", name, known, shown, "SKS0201", "seekstack models")
 
     def gpu(self, name: str) -> GpuFacts:
-        """The GPU of that name or alias, in any case."""
+        """The GPU of that name or alias, in any case, also as its vendor spells it (`NVIDIA A100-SXM4-80GB`).
+
+        A family with cards of several sizes (`A100`) is refused, naming them: their memory decides.
+        """
         for gpu in self.gpus:
             if str.casefold(name) in map(str.casefold, (gpu.name, *gpu.aliases)):
                 return gpu
+        asked = _plain(name)
+        spelled = [gpu for gpu in self.gpus if asked in map(_plain, (gpu.name, *gpu.aliases))]
+        members = spelled or [gpu for gpu in self.gpus if _plain(MEMORY_SIZE.sub("", gpu.name)) == asked]
+        if len(members) == 1:
+            return members[0]
+        if members:
+            raise _ambiguous(name, [gpu.name for gpu in members])
         shown = ", ".join(gpu.name for gpu in self.gpus)
         known = [word for gpu in self.gpus for word in (gpu.name, *gpu.aliases)]
         raise _unknown("gpu", name, known, shown, "SKS0202", "seekstack gpus")
@@ -288,6 +306,22 @@ def _near(name: str, known: Sequence[str]) -> str | None:
     """The known name with the same letters in another order, else the closest."""
     twisted = [word for word in known if sorted(word) == sorted(name)]
     return next(iter(twisted or difflib.get_close_matches(name, known, n=1)), None)
+
+
+def _plain(name: str) -> str:
+    """Without vendor, form factor, GB and what stands between words: `Tesla V100-SXM2-16GB` is `v10016`."""
+    return re.sub(r"[\s_-]", "", SPELLINGS.sub("", name.casefold()))
+
+
+def _ambiguous(name: str, members: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"gpu: {name!r} is a family of GPUs with different memory",
+        code="SKS0202",
+        key="gpu",
+        value=name,
+        allowed=", ".join(members),
+        fix=f"use {' or '.join(members)}",
+    )
 
 
 def _unknown(key: str, name: str, known: Iterable[str], shown: str, code: str, command: str) -> ConfigurationError:

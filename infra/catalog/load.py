@@ -184,6 +184,7 @@ def gpu_facts(row: Row) -> GpuFacts:
         note=row.get("note", ""),
         source=row["source"],
         date=row["date"],
+        host_architecture=row.get("host_architecture", "x86_64"),
     )
 
 

@@ -101,6 +101,11 @@ def _speed(plan: Plan) -> list[tuple[str, str]]:
         return [("speed", "not known")]
     users = "" if speed.users == 1 else f" a user, {_range(speed.total)} in all"
     rows = [("speed", f"estimate: {_range(speed.per_user)} tokens/s{users}; {_range(speed.ms_per_token)} ms a token")]
+    if plan.objective == "throughput":
+        most = speed.busiest
+        rows.append(
+            ("busiest", f"estimate: {_range(most.total)} tokens/s with {most.users:,} users, what the cache holds")
+        )
     if speed.first_token_seconds:
         prompt = f"for a prompt of {speed.context_tokens:,} tokens"
         rows.append(("first token", f"estimate: {_range(speed.first_token_seconds)} s {prompt}"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.facts import InstanceFacts, ModelFacts
@@ -11,9 +13,11 @@ from infra.catalog.markets import Market
 from infra.sizing import cache_support, kv_cache
 from infra.sizing.choice import Choice, Failure, Option, Search
 from infra.sizing.engine import Family
-from infra.sizing.engine_notes import engine_notes, format_notes
+from infra.sizing.engine_notes import engine_notes, format_notes, host_note
 from infra.sizing.fit import PLANNED_BATCHES, Fit
-from infra.sizing.machines import check_limits, check_machine, check_market
+from infra.sizing.formats import attempts
+from infra.sizing.layout import MOST_GPUS
+from infra.sizing.machines import check_limits, check_machine, check_market, machine_flags
 from infra.sizing.markets import market_notes
 from infra.sizing.objective import Objective
 from infra.sizing.refusal import Miss, Reason
@@ -32,6 +36,9 @@ TIGHT_PART = 0.02
 """Of a GPU's memory: what benchmarks/sizing_accuracy.py allows a stated cache to be off by."""
 FEW_NODES = 4
 """How many machines a fix may ask for."""
+MOST_NODES = 64
+"""What a request may allow."""
+LAYOUT = (Reason.GPU_COUNT, Reason.ATTENTION_HEADS, Reason.BLOCK_128)
 MEMORY = (Reason.WEIGHTS, Reason.KV_CACHE, Reason.GRAPH_RESERVE)
 
 
@@ -54,6 +61,7 @@ def warnings_for(
     notes = [
         alias_note(request.model, layout.model),
         *format_notes(request, layout, best.machine),
+        host_note(request, best.machine),
         *_cache_notes(request, layout),
         _tight_note(request, best),
         *_load_notes(request, load_seconds),
@@ -132,7 +140,11 @@ def refuse(search: Search, outcome: Choice | Failure, conflict: Sequence[Miss]) 
     """Every cause at once: what cannot be together of the software, then the limits or the hardware."""
     rejected = outcome.rejected if isinstance(outcome, Failure) else ()
     if conflict or isinstance(outcome, Choice):
-        misses = [*((miss, miss.fix or "") for miss in conflict), *_beside_software(search)]
+        beside = _beside_software(search)
+        if any(miss.reason is Reason.UNSUPPORTED_CACHE for miss, _ in beside):  # no hardware serves it
+            misses = [*beside, *((miss, miss.fix or "") for miss in conflict if miss.key != "gpu")]
+        else:
+            misses = [*((miss, _checked_fix(miss, search)) for miss in conflict), *beside]
     else:
         misses = [(miss, fix_for(miss, search)) for miss in _causes(search, outcome)]
     return PlanRefusal([miss for miss, _ in misses], fixes=[fix for _, fix in misses], rejected=rejected)
@@ -142,12 +154,27 @@ def _beside_software(search: Search) -> list[tuple[Miss, str]]:
     """What rules named hardware out whatever software is on it, with its fix."""
     if not search.request.names_machine:
         return []
-    request = replace(search.request, driver=None, cuda=None, python=None, engine_version=None)
-    free = replace(search, request=request, software=replace(search.software, request=request, engines={}))
+    free = _without_software(search)
     outcome = free.choose()
     if isinstance(outcome, Choice) or outcome.miss.reason in (Reason.COMPUTE_CAPABILITY, Reason.ENGINE_VERSION):
         return []
     return [(outcome.miss, fix_for(outcome.miss, free))]
+
+
+def _without_software(search: Search) -> Search:
+    request = replace(search.request, driver=None, cuda=None, python=None, engine_version=None)
+    return replace(search, request=request, software=replace(search.software, request=request, engines={}))
+
+
+def _checked_fix(miss: Miss, search: Search) -> str:
+    """Releases were looked at alone: another GPU must also have the kernels and the memory for the model."""
+    gpus = [gpu.name for gpu in search.catalog.gpus]
+    named = [word for word in re.split(r",? ", f"{miss.fix} {miss.allowed}") if word in gpus]
+    if miss.key != "gpu" or not named:
+        return miss.fix or ""
+    free = _without_software(search)
+    serves = next((name for name in named if _serves(free, gpu=name, gpus=None, instance_type=None)), None)
+    return f"use another GPU, such as {serves}" if serves else fix_for(replace(miss, fix=None), free)
 
 
 def _causes(search: Search, outcome: Failure) -> tuple[Miss, ...]:
@@ -177,7 +204,13 @@ def _causes(search: Search, outcome: Failure) -> tuple[Miss, ...]:
 
 def fix_for(miss: Miss, search: Search) -> str:
     """What would serve the model: found by asking again with one constraint less at a time."""
-    ways = [miss.fix, *_more_copies(miss, search), *_other_quantization(search), *_other_machine(search)]
+    ways = [
+        miss.fix,
+        *_other_layout(miss, search),
+        *_more_copies(miss, search),
+        *_other_quantization(search),
+        *_other_machine(search),
+    ]
     found = list(dict.fromkeys(way for way in ways if way)) or _more_machines(miss, search)
     return "; or ".join(found) or "no single machine of the catalogue serves it: use a smaller model"
 
@@ -187,9 +220,43 @@ def _more_copies(miss: Miss, search: Search) -> list[str]:
     request = search.request
     if miss.reason is not Reason.KV_CACHE or request.data_parallel or request.engine is Family.LLAMA_CPP:
         return []
-    outcomes = ((copies, search.again(data_parallel=copies).choose()) for copies in (2, 4, 8))
-    found = next((copies for copies, outcome in outcomes if isinstance(outcome, Choice)), None)
-    return [f"set dataParallel to {found} (--dp {found})"] if found else []
+    found = next((copies for copies in (2, 4, 8) if _serves(search, data_parallel=copies)), None)
+    return [f"use --dp {found}"] if found else []
+
+
+def _serves(search: Search, **changes: Any) -> bool:
+    return isinstance(search.again(**changes).choose(), Choice)
+
+
+def _other_layout(miss: Miss, search: Search) -> list[str]:
+    """Other ranks, fewer stages or copies, or enough nodes, where the layout that was given is the cause."""
+    if miss.reason not in LAYOUT:
+        return []
+    request, ways = search.request, []
+    if request.tensor_parallel:
+        first = attempts(search.model, request.quantization, search.catalog, request.engine)[0]
+        sizes = search.prepared.splits(search.model, first, MOST_GPUS)
+        served = [n for n in sizes if n != request.tensor_parallel and _serves(search, tensor_parallel=n)]
+        ways += [f"use --tp {_either(served)}"] if served else []
+    stages, copies = request.pipeline_parallel or 1, request.data_parallel or 1
+    fewer = next((n for n in range(stages - 1, 0, -1) if _serves(search, pipeline_parallel=n)), None)
+    ways += [f"use --pp {fewer}"] if fewer else []
+    fewer = next((n for n in range(copies - 1, 0, -1) if _serves(search, data_parallel=n)), None)
+    ways += [f"use --dp {fewer}"] if fewer else []
+    return [*ways, *_enough_nodes(search, min(MOST_NODES, stages * copies))]
+
+
+def _enough_nodes(search: Search, most: int) -> list[str]:
+    """A node for each stage is always enough; llama.cpp serves from one."""
+    if search.request.engine is Family.LLAMA_CPP or most <= search.request.nodes:
+        return []
+    several = search.again(nodes=most).choose()
+    return [f"allow {several.best.arrangement.machines} nodes"] if isinstance(several, Choice) else []
+
+
+def _either(numbers: Sequence[int]) -> str:
+    *others, last = map(str, numbers)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _other_quantization(search: Search) -> list[str]:
@@ -206,14 +273,26 @@ def _other_machine(search: Search) -> list[str]:
     if request.gpu and request.gpus:
         more = search.again(gpus=None).choose()
         if isinstance(more, Choice):
-            return [f"use {more.best.arrangement.gpus_per_machine} x {more.best.machine.gpu.name}"]
+            return [f"use {_flags(more.best)}"]
     any_type = search.again(gpu=None, gpus=None, instance_type=None, hosts=()).choose()
     if isinstance(any_type, Failure):
         return []
-    machine, layout = any_type.best.machine, any_type.best.fit
-    if (request.gpu or request.hosts) and not machine.cores:
-        return [f"use {any_type.best.arrangement.gpus} x {machine.gpu.name}, for {layout.quantization.name}"]
-    return [f"use instance type {machine.name} ({layout.quantization.name} fits there)"]
+    best, stored = any_type.best, any_type.best.fit.quantization.name
+    if (request.gpu or request.hosts) and not best.machine.cores and _serves(search, **_owned(best)):
+        instead = " instead of the inventory" if request.hosts else ""
+        return [f"use {_flags(best)}{instead} ({stored} fits there)"]
+    return [f"use instance type {best.machine.name} ({stored} fits there)"]
+
+
+def _owned(best: Option) -> dict[str, Any]:
+    """The same GPUs in machines of one's own."""
+    gpus, nodes = best.arrangement.gpus_per_machine, best.arrangement.machines
+    return {"gpu": best.machine.gpu.name, "gpus": gpus, "nodes": nodes, "instance_type": None, "hosts": ()}
+
+
+def _flags(best: Option) -> str:
+    """As they are typed: a node has its GPUs, and there are so many nodes."""
+    return machine_flags(best.machine.gpu.name, best.arrangement.gpus_per_machine, best.arrangement.machines)
 
 
 def _more_machines(miss: Miss, search: Search) -> list[str]:

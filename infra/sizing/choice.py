@@ -25,6 +25,7 @@ from infra.sizing.request import PlanRequest
 from infra.sizing.result import Rejected
 from infra.sizing.software import SoftwareOnGpus
 from infra.sizing.speed import SpeedUnknown
+from infra.units import up_to_hundredth
 
 __all__ = ["Choice", "Failure", "Option", "Search"]
 
@@ -290,7 +291,7 @@ class Search:
             f"the first token of {self.request.context_tokens:,} on {arrangement.gpus} x {layout.gpu.name} is expected "
             f"after {seconds.expected:.2f} s, allowed are {most:g} s"
         )
-        return Miss(Reason.TTFT, message, "maxTtftSeconds", most, None, f"allow {seconds.expected:.2f} s")
+        return Miss(Reason.TTFT, message, "maxTtftSeconds", most, None, f"allow {up_to_hundredth(seconds.expected)} s")
 
     def _check_host(self, quantization: QuantizationFacts, machine: Machine, arrangement: Arrangement) -> Miss | None:
         checkpoint = weights.checkpoint_bytes(self.model, quantization)
@@ -324,6 +325,7 @@ class Search:
                     options.append(together)
                 else:
                     missed.append((placement.machine_of_hosts(hosts), stored.name, together))
+        missed = [(machine, name, _apart(miss, self.request, list(groups))) for machine, name, miss in missed]
         best = min(options, key=self.rank, default=None)
         used = {one.host for one in best.placed} if best else set()
         rest = [one for one in options if one is not best and used.isdisjoint({placed.host for placed in one.placed})]
@@ -379,6 +381,17 @@ def _too_few(arrangement: Arrangement) -> Miss:
     return Miss(Reason.GPU_COUNT, message, "inventory", arrangement.gpus)
 
 
+def _apart(miss: Miss, request: PlanRequest, groups: Sequence[tuple[str, Engine]]) -> Miss:
+    """Why hosts that may be used together are not: the nodes that were allowed are then no cause."""
+    if miss.key != "nodes" or request.nodes == 1:
+        return miss
+    gpus = list(dict.fromkeys(gpu for gpu, _ in groups))
+    cause = f"the inventory has {len(request.hosts)}" if len(groups) == 1 else "their drivers take different engines"
+    cause = f"their GPUs differ ({', '.join(gpus)})" if len(gpus) > 1 else cause
+    message = f"{miss.message.partition(';')[0]}, and only hosts of equal GPU and engine work together: {cause}"
+    return replace(miss, message=message, key="inventory", value=len(request.hosts), allowed="equal hosts")
+
+
 def check_count(machine: Machine, arrangement: Arrangement, request: PlanRequest) -> Miss | None:
     """Tensor ranks stay inside a machine, and there may not be enough machines."""
     ranks = arrangement.tensor_parallel
@@ -387,8 +400,8 @@ def check_count(machine: Machine, arrangement: Arrangement, request: PlanRequest
         return Miss(Reason.GPU_COUNT, message, "tensorParallel", ranks, f"up to {machine.gpus}")
     if arrangement.machines > request.nodes:
         message = f"{arrangement.gpus} GPUs take {arrangement.machines} x {machine.name}; allowed are {request.nodes}"
-        fix = f"allow {arrangement.machines} nodes"
-        return Miss(Reason.GPU_COUNT, message, "nodes", request.nodes, f"at least {arrangement.machines}", fix)
+        most = "one machine" if request.engine is Family.LLAMA_CPP else f"at least {arrangement.machines}"
+        return Miss(Reason.GPU_COUNT, message, "nodes", request.nodes, most)
     return None
 
 

@@ -11,7 +11,7 @@ from infra.sizing.formats import is_gguf
 from infra.sizing.machines import Machine
 from infra.sizing.request import PlanRequest
 
-__all__ = ["engine_notes", "format_notes"]
+__all__ = ["engine_notes", "format_notes", "host_note"]
 
 FIRST_GGUF_PLUGIN = (0, 24, 0)
 """vLLM moved GGUF to vllm-gguf-plugin in 0.24 (its documentation; gpustack/runner 222)."""
@@ -33,6 +33,19 @@ def format_notes(request: PlanRequest, layout: Fit, machine: Machine) -> Iterato
 
 def _for_want_of_bf16(request: PlanRequest, layout: Fit) -> str:
     return "" if request.quantization else f": {layout.gpu.name} has no bf16"
+
+
+def host_note(request: PlanRequest, machine: Machine) -> str | None:
+    """On a machine of arm64 that one owns; EC2's types of that sort are refused (`check_machine`). vLLM offered images
+    for x86_64 alone in August 2025 (issue 22206) and wheels for arm64 in later releases (issue 30065, of 0.11 and
+    0.12); for which GPUs those are compiled was not found."""
+    if machine.instance or machine.gpu.host_architecture == "x86_64" or request.engine is Family.LLAMA_CPP:
+        return None
+    name, arch = machine.gpu.name, machine.gpu.host_architecture
+    return (
+        f"{name} is built into {arch} machines: take an image of {TITLES[request.engine]} for {arch}, or build one; "
+        f"whether the published one has kernels for {name} is not known here"
+    )
 
 
 def engine_notes(choice: Choice) -> Iterator[str]:

@@ -9,7 +9,7 @@ from infra.sizing import cost, performance
 from infra.sizing.choice import Option
 from infra.sizing.markets import market_prices
 from infra.sizing.request import PlanRequest
-from infra.sizing.result import Alternative, Price, Speed
+from infra.sizing.result import Alternative, Busiest, Price, Speed
 from infra.sizing.speed import SpeedUnknown
 
 __all__ = ["alternative_of", "price_of", "speed_of"]
@@ -19,7 +19,9 @@ def speed_of(request: PlanRequest, option: Option) -> Speed | None:
     """Decoding with the requests that were asked for; None where the catalogue lacks what it follows from."""
     case = (option.fit, option.arrangement, request, option.engine)
     found, first = performance.speed_with(request.concurrency, *case), performance.first_token(*case)
-    if isinstance(found, SpeedUnknown):
+    users = performance.most_users(*case)
+    most = performance.speed_with(users, *case)
+    if isinstance(found, SpeedUnknown) or isinstance(most, SpeedUnknown):
         return None
     return Speed(
         users=request.concurrency,
@@ -29,6 +31,7 @@ def speed_of(request: PlanRequest, option: Option) -> Speed | None:
         ms_per_token=found.ms_per_token,
         first_token_seconds=None if isinstance(first, SpeedUnknown) else first,
         step=performance.step_with(request.concurrency, *case),
+        busiest=Busiest(users, most.total, most.ms_per_token),
     )
 
 

@@ -37,6 +37,9 @@ def explain_speed(plan: Plan) -> Iterator[str]:
     each, total = _plain(speed.per_user), _plain(speed.total)
     milliseconds = f"{one.seconds.expected * 1e3:.2f}"
     yield f"tokens/s (estimate): 1,000 / {milliseconds} = {each}; x {speed.users} in all = {total}"
+    most = speed.busiest
+    milliseconds, rate_of_all = f"{most.ms_per_token.expected:.2f}", _plain(most.total)
+    yield f"busiest (estimate): {most.users:,} x 1,000 / {milliseconds} ms a token = {rate_of_all} tokens/s"
     first = speed.first_token_seconds
     if first and rate:
         flops = traffic.prefill_flops(plan.model, plan.context_tokens) / plan.tensor_parallel

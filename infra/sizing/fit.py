@@ -107,7 +107,8 @@ def fit(
 ) -> Fit | Miss:
     """The layout, or the first cause that rules it out: kernels, then shape, then memory."""
     miss = (
-        (None if workload.reproduce else kernels.check_engine(model, workload.engine))
+        kernels.check_known(model)
+        or (None if workload.reproduce else kernels.check_engine(model, workload.engine))
         or kernels.check_quantization(model, quantization)
         or (None if workload.reproduce else kernels.check_format(model, quantization, workload.engine))
         or kernels.check_gpu(model, quantization, gpu, workload.engine)

@@ -99,7 +99,8 @@ def _python(case: _Case) -> Iterator[Miss]:
         yield Miss(Reason.PYTHON, message, "python", str(python), None, "leave out python")
     elif python not in SGLANG_PYTHON:
         message = f"{name} needs Python {SGLANG_PYTHON}, not {python}"
-        yield Miss(Reason.PYTHON, message, "python", str(python), str(SGLANG_PYTHON), f"use Python {SGLANG_PYTHON}")
+        fix = f"use Python {'.'.join(map(str, SGLANG_PYTHON.low))} or later"
+        yield Miss(Reason.PYTHON, message, "python", str(python), str(SGLANG_PYTHON), fix)
 
 
 def _cuda(case: _Case) -> Iterator[Miss]:

@@ -10,7 +10,7 @@ from infra.sizing.cpu import is_cpu
 from infra.sizing.engine import FIRST_MEASURED, TITLES, Engine, Family
 from infra.sizing.refusal import Miss, Reason
 
-__all__ = ["check_cache", "check_engine", "check_format", "check_gpu", "check_quantization"]
+__all__ = ["check_cache", "check_engine", "check_format", "check_gpu", "check_known", "check_quantization"]
 
 DENSE_ONLY = frozenset({"nf4"})
 """bitsandbytes quantises linear layers, not fused experts (vLLM's table of supported quantisations)."""
@@ -87,17 +87,22 @@ def check_format(model: ModelFacts, quantization: QuantizationFacts, engine: Eng
     return None
 
 
+def check_known(model: ModelFacts) -> Miss | None:
+    """Whether the cache of the model can be sized at all: of one that it cannot no hardware is the cause."""
+    if model.attention is not Attention.COMPRESSED or model.layers:
+        return None
+    message = (
+        f"{model.label} keeps a compressed cache of a shape of its own, which is not published: "
+        "its layers by compression ratio and the pages of the engine"
+    )
+    allowed = "DeepSeek-V4-Flash-0731 or DeepSeek-V4-Pro-0813, whose cache is known"
+    return Miss(Reason.UNSUPPORTED_CACHE, message, "model", model.label, allowed, f"use {allowed}")
+
+
 def check_cache(model: ModelFacts, gpu: GpuFacts, engine: Engine, *, estimate: bool = False) -> Miss | None:
-    """Whether a compressed cache can be sized, and has kernels on that GPU; an estimate takes the latter as given."""
+    """Whether a compressed cache has kernels on that GPU; an estimate takes them as given."""
     if model.attention is not Attention.COMPRESSED:
         return None
-    if not model.layers:
-        message = (
-            f"{model.label} keeps a compressed cache of a shape of its own, which is not published: "
-            "its layers by compression ratio and the pages of the engine"
-        )
-        allowed = "DeepSeek-V4-Flash-0731 or DeepSeek-V4-Pro-0813, whose cache is known"
-        return Miss(Reason.UNSUPPORTED_CACHE, message, "model", model.label, allowed, f"use {allowed}")
     if estimate or engine.family is not Family.VLLM or gpu.compute_capability is None:
         return None
     return _check_compressed_kernel(model, gpu, gpu.compute_capability, engine)
@@ -172,9 +177,7 @@ def _check_attention_kernel(model: ModelFacts, gpu: GpuFacts, have: tuple[int, i
     if model.attention is not Attention.SPARSE_LATENT or have[0] in SPARSE_ATTENTION_MAJORS:
         return None
     message = f"{gpu.name}: no sparse-attention kernel for {model.label}"
-    return Miss(
-        Reason.KERNEL, message, "gpu", gpu.name, "H100, H200, H20, B200 or B300", "use DeepSeek-V3.1 or an H200"
-    )
+    return Miss(Reason.KERNEL, message, "gpu", gpu.name, "H100, H200, H20, B200 or B300")
 
 
 def _too_old(gpu: GpuFacts, what: str, needed: tuple[int, int]) -> Miss:

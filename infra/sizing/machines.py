@@ -14,6 +14,7 @@ from infra.sizing.engine import TITLES, Family
 from infra.sizing.markets import refresh_command
 from infra.sizing.refusal import Miss, Reason
 from infra.sizing.request import PlanRequest
+from infra.units import up_to_hundredth
 
 __all__ = [
     "CONSTRAINTS",
@@ -21,6 +22,7 @@ __all__ = [
     "check_limits",
     "check_machine",
     "check_market",
+    "machine_flags",
     "machine_named",
     "machine_of",
     "machine_without_gpu",
@@ -122,6 +124,11 @@ def check_machine(machine: Machine, request: PlanRequest) -> Miss | None:
     return check_limits(machine, 1, request)
 
 
+def machine_flags(gpu: str, gpus: int, nodes: int) -> str:
+    """Machines one owns, as they are typed."""
+    return f"--gpu {gpu} --gpus {gpus}" + (f" --nodes {nodes}" if nodes > 1 else "")
+
+
 def _is_offered(instance: InstanceFacts, market: Market) -> bool:
     """Whether the region of the prices has the type. EC2's list of a region holds what is sold there in any market (in
     us-east-2 p5e, which is sold in capacity blocks), so a type outside it is in none, unless AWS named a price."""
@@ -152,7 +159,9 @@ def check_limits(machine: Machine, machines: int, request: PlanRequest) -> Miss 
             return Miss(Reason.PRICE, message, "maxUsdPerHour", most, None, fix)
         if price * machines > most:
             message = f"{what} costs {price * machines:.3f} USD/h, allowed are {most:g}"
-            return Miss(Reason.PRICE, message, "maxUsdPerHour", most, None, f"allow {price * machines:.2f} USD/h")
+            return Miss(
+                Reason.PRICE, message, "maxUsdPerHour", most, None, f"allow {up_to_hundredth(price * machines)} USD/h"
+            )
     vcpus = instance.vcpus * machines
     if request.quota_vcpus is not None and vcpus > request.quota_vcpus:
         message = f"{what} has {vcpus} vCPUs, the quota is {request.quota_vcpus}"

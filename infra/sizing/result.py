@@ -14,7 +14,7 @@ from infra.sizing.step import Range, Step
 from infra.sizing.weights import Share
 from infra.units import to_gib
 
-__all__ = ["Alternative", "Budget", "HostShare", "Plan", "Price", "Rejected", "Software", "Speed", "Volume"]
+__all__ = ["Alternative", "Budget", "Busiest", "HostShare", "Plan", "Price", "Rejected", "Software", "Speed", "Volume"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,20 @@ class HostShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Busiest:
+    """Estimate for as many users as the cache holds and the engine schedules: what throughput compares as objective."""
+
+    users: int
+    total: Range
+    """Tokens a second of all users together."""
+    ms_per_token: Range
+
+    def to_json(self) -> dict[str, object]:
+        """The rate as low, expected and high."""
+        return {"users": self.users, "tokens_per_second": self.total.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class Speed:
     """Estimates for `users` at the same time, each with `context_tokens` behind it, where a token is slowest."""
 
@@ -75,6 +89,7 @@ class Speed:
     """For a prompt that fills the context and waits for nobody; None where the GPU's TFLOPS are not known."""
     step: Step
     """What a token takes, in its parts."""
+    busiest: Busiest
 
     def to_json(self) -> dict[str, object]:
         """Each range as low, expected and high."""
@@ -86,6 +101,7 @@ class Speed:
             "tokens_per_second": self.total.to_json(),
             "ms_per_token": self.ms_per_token.to_json(),
             "first_token_seconds": self.first_token_seconds.to_json() if self.first_token_seconds else None,
+            "busiest": self.busiest.to_json(),
         }
 
 

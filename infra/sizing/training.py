@@ -10,6 +10,7 @@ from enum import StrEnum
 from infra.catalog.facts import GpuFacts, ModelFacts
 from infra.errors import ConfigurationError, raise_all
 from infra.sizing.adapters import ALL_TARGETS, Target, adapter_parameters
+from infra.sizing.machines import MAX_OWNED_GPUS, machine_flags
 from infra.sizing.training_memory import (
     QUANTIZED_BYTES,
     Method,
@@ -43,6 +44,15 @@ USABLE_SHARE = 0.95
 PROCESS_HOST_BYTES = gib(6)
 """Python, CUDA context and data loading of one rank; NIM's guideline is 5 to 10 GB for a machine."""
 MAX_GPUS = 64
+FLAGS = {
+    "zeroStage": "--zero",
+    "gpus": "--gpus",
+    "sequenceTokens": "--sequence",
+    "microBatch": "--micro-batch",
+    "rank": "--rank",
+    "bits": "--bits",
+}
+"""How a setting is typed: fixes are in these words."""
 
 
 class TrainingCause(StrEnum):
@@ -232,21 +242,21 @@ def _check_kernels(request: TrainingRequest, gpu: GpuFacts) -> TrainingMiss | No
     quantized = request.method is Method.QLORA
     stage, offload = request.zero_stage, request.offload
     if request.method is Method.PURE_BF16 and gpu.compute_capability and not gpu.supports_bf16:
-        ways = ("set method to full (fp16 with fp32 states)", "use a GPU of compute capability 8.0 or later")
+        ways = ("use --workload train (fp16 with fp32 states)", "use a GPU of compute capability 8.0 or later")
         return TrainingMiss(TrainingCause.DTYPE, f"{gpu.name} has no bf16", "method", request.method, ways)
     if quantized and gpu.compute_capability is None:
         message = f"the kernels of QLoRA (bitsandbytes) need CUDA; {gpu.name} has none"
-        return TrainingMiss(TrainingCause.KERNEL, message, "method", request.method, ("set method to lora",))
+        return TrainingMiss(TrainingCause.KERNEL, message, "method", request.method, ("use --workload lora",))
     if quantized and stage == 3 and request.bits != 4:
         message = f"ZeRO-3 shards 4-bit weights (PEFT, bnb_4bit_quant_storage), not {request.bits}-bit ones"
-        return TrainingMiss(TrainingCause.KERNEL, message, "zeroStage", stage, ("set zeroStage to 2", "set bits to 4"))
+        return TrainingMiss(TrainingCause.KERNEL, message, "zeroStage", stage, ("use --zero 2", "use --bits 4"))
     if offload is Offload.PARAMETERS_AND_OPTIMIZER and (stage < 3 or quantized):
         message = "parameters are offloaded by ZeRO-3 only, and only those that are not quantised"
-        way = "set method to lora and zeroStage to 3" if quantized else "set zeroStage to 3"
-        return TrainingMiss(TrainingCause.OFFLOAD, message, "offload", offload, (way, "set offload to optimizer"))
+        way = "use --workload lora --zero 3" if quantized else "use --zero 3"
+        return TrainingMiss(TrainingCause.OFFLOAD, message, "offload", offload, (way, "use --offload optimizer"))
     if offload is Offload.OPTIMIZER and stage == 0:
         message = "the optimizer is offloaded by ZeRO 1, 2 and 3, not by plain data parallelism"
-        return TrainingMiss(TrainingCause.OFFLOAD, message, "offload", offload, ("set zeroStage to 2",))
+        return TrainingMiss(TrainingCause.OFFLOAD, message, "offload", offload, ("use --zero 2",))
     return None
 
 
@@ -296,35 +306,42 @@ def _fixes(request: TrainingRequest, model: ModelFacts, gpu: GpuFacts, gpus: int
         possible = not (_check_kernels(changed, gpu) or _check_shape(changed, model))
         if possible and changed != request and fits(changed, model, gpu, gpus):
             yield text
-    for text, stage in (("", request.zero_stage), ("set zeroStage to 3 and ", 3)):
+    for text, stage in (("", request.zero_stage), (" --zero 3", 3)):
         sharded = replace(request, zero_stage=stage)
         enough = None if _check_kernels(sharded, gpu) else smallest_gpus(sharded, model, gpu)
         if enough is not None and enough > gpus:
-            yield f"{text}use {enough} x {gpu.name}"
+            nodes = -(-enough // MAX_OWNED_GPUS)
+            each = -(-enough // nodes)
+            yield f"use {machine_flags(gpu.name, each, nodes)}{text}"
             return
 
 
 def _changes(request: TrainingRequest) -> Iterator[tuple[str, TrainingRequest]]:
     half = max(1, request.sequence_tokens // 2)
-    yield "set gradientCheckpointing to true", replace(request, gradient_checkpointing=True)
-    yield "set microBatch to 1", replace(request, micro_batch=1)
-    yield f"set sequenceTokens to {half}", replace(request, sequence_tokens=half)
-    yield "set rank to 8", replace(request, rank=min(request.rank, 8))
-    yield "set zeroStage to 3", replace(request, zero_stage=3)
-    yield "offload nothing", replace(request, offload=Offload.NONE)
+    yield "turn gradient checkpointing on", replace(request, gradient_checkpointing=True)
+    yield "use --micro-batch 1", replace(request, micro_batch=1)
+    yield f"use --sequence {half}", replace(request, sequence_tokens=half)
+    yield "use --rank 8", replace(request, rank=min(request.rank, 8))
+    yield "use --zero 3", replace(request, zero_stage=3)
+    yield "use --offload none", replace(request, offload=Offload.NONE)
     for stage in (2, 3):
         moved = replace(request, zero_stage=stage, offload=Offload.OPTIMIZER)
-        yield f"set zeroStage to {stage} and offload to optimizer", moved
+        yield f"use --zero {stage} --offload optimizer", moved
     every = replace(request, zero_stage=3, offload=Offload.PARAMETERS_AND_OPTIMIZER)
-    yield "set zeroStage to 3 and offload to parameters_and_optimizer", every
-    yield "set method to lora", replace(request, method=Method.LORA)
+    yield "use --zero 3 --offload parameters_and_optimizer", every
+    yield "use --workload lora", replace(request, method=Method.LORA)
     for bits in (8, 4):
-        yield f"set method to qlora and bits to {bits}", replace(request, method=Method.QLORA, bits=bits)
+        yield f"use --workload qlora --bits {bits}", replace(request, method=Method.QLORA, bits=bits)
 
 
 def _wrong(key: str, value: object, allowed: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{key}: {value!r} is not usable", code="SKS0205", key=key, value=value, allowed=allowed, fix=f"set {allowed}"
+        f"{key}: {value!r} is not usable",
+        code="SKS0205",
+        key=key,
+        value=value,
+        allowed=allowed,
+        fix=f"set {FLAGS[key]} to {'a number from' if ' to ' in allowed else 'one of'} {allowed}",
     )
 
 

@@ -36,11 +36,23 @@ STAGES = (0, 2, 3)
 """ZeRO stages that are tried, the fastest first: 1 saves less than 2 at the same speed."""
 CHECKPOINT_BYTES = 14
 """A saved trainable parameter: 16-bit weight, fp32 weight and two moments of Adam."""
-ONLY_SERVING = (
-    "tensor_parallel", "pipeline_parallel", "data_parallel", "quantization", "max_ttft_seconds", "hosts", "engine",
-    "engine_version", "context_tokens", "concurrency", "kv_cache_dtype", "utilization", "load_target_seconds",
-    "objective",
-)  # fmt: skip
+ONLY_SERVING = {
+    "tensor_parallel": "--tp",
+    "pipeline_parallel": "--pp",
+    "data_parallel": "--dp",
+    "quantization": "--quantization",
+    "max_ttft_seconds": "--max-ttft-seconds",
+    "hosts": "--inventory",
+    "engine": "--engine",
+    "engine_version": "--engine-version",
+    "context_tokens": "--context",
+    "concurrency": "--concurrency",
+    "kv_cache_dtype": "--kv-cache-dtype",
+    "utilization": "--utilization",
+    "load_target_seconds": "--load-target-seconds",
+    "objective": "--objective",
+}
+"""Fields that only serving has, and how they are typed."""
 ONLY_OF = {"bits": ("qlora",), "rank": ("lora", "qlora")}
 """Options of training by the workloads that have a use for them."""
 
@@ -187,7 +199,7 @@ def _serving_only(request: PlanRequest, given: Collection[str]) -> Iterator[Conf
                 code="SKS0205",
                 key=name,
                 allowed="serving only",
-                fix=f"leave out {name}, or plan with workload serve",
+                fix=f"leave out {ONLY_SERVING[name]}, or use --workload serve",
             )
 
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from infra.catalog import load as load_module
-from infra.catalog.facts import Architecture, Attention, Catalog, ModelFacts
+from infra.catalog.facts import Architecture, Attention, Catalog, GpuFacts, ModelFacts, _plain
 from infra.catalog.load import cpu_instances, load, model_facts, shipped
 from infra.errors import ConfigurationError
 
@@ -183,3 +183,59 @@ def test_a_minimal_row_gets_the_defaults_of_a_dense_model() -> None:
     }
     model = model_facts(row)
     assert (model.active_parameters, model.draft_parameters, model.layers) == (10, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("NVIDIA L4", "L4"),
+        ("nvidia l40", "L40-48"),
+        ("Tesla T4", "T4"),
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("GeForce RTX 3090", "RTX3090"),
+        ("AMD Instinct MI300X", "MI300X"),
+        ("A100-40GB", "A100-40"),
+        ("NVIDIA A100-SXM4-80GB", "A100-80"),
+        ("H100 SXM", "H100-80"),
+        ("H100-80GB", "H100-80"),
+        ("NVIDIA H100 NVL", "H100-94"),
+        ("V100 16GB", "V100-16"),
+        ("Tesla V100-SXM2-32GB", "V100-32"),
+        ("NVIDIA RTX 6000 Ada Generation", "RTX6000Ada"),
+        ("NVIDIA H200", "H200"),
+    ],
+)
+def test_a_gpu_is_found_as_its_vendor_writes_it(asked: str, name: str) -> None:
+    assert CATALOG.gpu(asked).name == name
+
+
+@pytest.mark.parametrize(
+    ("asked", "members"),
+    [
+        ("A100", ("A100-40", "A100-80")),
+        ("NVIDIA a100", ("A100-40", "A100-80")),
+        ("H20", ("H20-96", "H20-141")),
+        ("V100", ("V100-32", "V100-16")),
+    ],
+)
+def test_a_family_of_several_sizes_is_refused_with_its_members(asked: str, members: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        CATALOG.gpu(asked)
+    assert caught.value.allowed == ", ".join(members)
+    assert caught.value.fix == f"use {' or '.join(members)}"
+
+
+@pytest.mark.parametrize("asked", ["H100 PCIe", "A10", "Quadro RTX 6000", "NVIDIA"])
+def test_a_gpu_that_only_looks_like_one_is_refused(asked: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        CATALOG.gpu(asked)
+    assert "is not in the catalogue" in caught.value.message
+
+
+@pytest.mark.parametrize("gpu", CATALOG.gpus, ids=lambda gpu: gpu.name)
+def test_no_spelling_stands_for_two_gpus(gpu: GpuFacts) -> None:
+    sized = [f"{gpu.name}GB"] if "-" in gpu.name and gpu.name[-1].isdigit() else []
+    prefixed = [f"{gpu.vendor} {gpu.name}"] if gpu.vendor in ("NVIDIA", "AMD") else []
+    for spelling in (gpu.name, *gpu.aliases, gpu.name.lower(), *prefixed, *sized):
+        found = [one for one in CATALOG.gpus if _plain(spelling) in map(_plain, (one.name, *one.aliases))]
+        assert found == [gpu], spelling

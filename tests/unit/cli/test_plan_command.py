@@ -335,3 +335,13 @@ def test_training_shows_its_market_too(capsys: pytest.CaptureFixture[str]) -> No
     text = shown(capsys, "--model", "7B", "--workload", "lora", "--market", "spot")
     assert "price not in the catalogue as spot" in text
     assert "other markets on demand: 0.805 USD/h" in text
+
+
+def test_the_busiest_rate_is_shown_where_it_decided(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--model", "7B", "--gpu", "L4", "--gpus", "1")
+    users = document(capsys, *arguments)["speed"]["busiest"]["users"]
+    text = shown(capsys, *arguments, "--objective", "throughput")
+    assert "busiest estimate:" in text
+    assert f"with {users:,} users" in text
+    assert "busiest" not in shown(capsys, *arguments)
+    assert f"busiest (estimate): {users:,} x 1,000 /" in shown(capsys, *arguments, "--explain")

@@ -163,7 +163,7 @@ def test_the_torch_decides_the_newest_engine(torch: str, engine: str) -> None:
 @pytest.mark.parametrize(
     ("gpu", "engine", "dtype"),
     [
-        ("V100", "0.18.0", "float16"),
+        ("V100-32", "0.18.0", "float16"),
         ("T4", "0.33.0", "float16"),
         ("A100-80", "0.33.0", "bfloat16"),
         ("B300", "0.33.0", "bfloat16"),
@@ -184,7 +184,7 @@ def test_fp8_weights_on_an_a100_are_a_warning_because_copies_run() -> None:
 
 
 def test_volta_gets_the_last_branch_that_supports_it() -> None:
-    outcome = resolved("7B", "V100", driver="535.183")
+    outcome = resolved("7B", "V100-32", driver="535.183")
     assert outcome.driver_branch == "R580"
     assert not any("R620" in warning for warning in outcome.warnings)
 
@@ -260,13 +260,13 @@ def test_535_154_02_is_refused_with_the_reason_and_what_to_use_now() -> None:
 
 
 def test_the_newest_vllm_on_a_v100_is_mended_by_an_older_one() -> None:
-    outcome = conflict("7B", "V100", engine_version="0.33.0")
+    outcome = conflict("7B", "V100-32", engine_version="0.33.0")
     (problem,) = outcome.problems
     assert problem.code is Code.COMPUTE_CAPABILITY
     assert problem.message == ("V100-32 has compute capability 7.0; vLLM 0.33.0 needs 7.5; CUDA 13 dropped Volta")
     assert problem.allowed == "vLLM 0.6.2 to 0.18.0, and later ones before 0.20.0"
     assert problem.change == {"engine_version": "0.18.0"}
-    assert resolved("7B", "V100", engine_version="0.19.1").wheel == "cu128"
+    assert resolved("7B", "V100-32", engine_version="0.19.1").wheel == "cu128"
 
 
 def test_the_seeds_recipe_agrees_with_itself_and_serves_nothing() -> None:
@@ -339,7 +339,7 @@ def test_blackwell_needs_cuda_12_8() -> None:
 
 
 def test_volta_has_no_driver_after_580() -> None:
-    (problem,) = conflict("7B", "V100", driver="595.10").problems
+    (problem,) = conflict("7B", "V100-32", driver="595.10").problems
     assert problem.message == "driver 595.10 no longer supports V100-32: branch 580 was the last for Volta"
     assert problem.allowed == "branch 525 to 580; maintained: R580 (LTS, to 2028-06)"
 
@@ -386,7 +386,7 @@ def test_the_other_side_of_a_pair_is_an_alternative() -> None:
 
 
 def test_independent_problems_are_all_named_each_with_its_own_change() -> None:
-    outcome = conflict("V4-Flash", "V100", driver="535.154.02", python="3.8", engine_version="0.18.0")
+    outcome = conflict("V4-Flash", "V100-32", driver="535.154.02", python="3.8", engine_version="0.18.0")
     by_key = {problem.key: problem for problem in outcome.problems}
     assert set(by_key) == {"gpu", "driver", "python", "engine_version"}
     assert {key: dict(problem.change) for key, problem in by_key.items()} == {
@@ -395,13 +395,13 @@ def test_independent_problems_are_all_named_each_with_its_own_change() -> None:
 
 
 def test_one_wrong_engine_can_break_several_rules_with_one_fix() -> None:
-    outcome = conflict("7B", "V100", engine_version="0.33.0", driver="535.183", torch="2.5.1", python="3.9")
+    outcome = conflict("7B", "V100-32", engine_version="0.33.0", driver="535.183", torch="2.5.1", python="3.9")
     assert codes(outcome) == {Code.TORCH, Code.COMPUTE_CAPABILITY, Code.DRIVER, Code.PYTHON}
     assert outcome.change == {"engine_version": "0.7.3"}
 
 
 def test_a_gpu_is_replaced_by_the_nearest_in_memory_that_works() -> None:
-    (problem,) = conflict("V4-Flash", "V100").problems
+    (problem,) = conflict("V4-Flash", "V100-32").problems
     assert problem.key == "gpu"
     assert problem.change == {"gpu": "H100-80"}
     assert "H200" in problem.allowed

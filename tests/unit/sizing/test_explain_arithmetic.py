@@ -17,7 +17,7 @@ from infra.sizing.result import Plan
 from tests.unit.sizing.support_arithmetic import equations, holds
 from tests.unit.sizing.support_plan import CATALOG, make_plan
 
-FIGURES = ("tokens/s", "first token", "a million tokens", "fetching once", "reading from the instance store")
+FIGURES = ("tokens/s", "busiest", "first token", "a million tokens", "fetching once", "reading from the instance store")
 """Lines that print three figures."""
 WITHOUT_EQUATION = ("software", "instance store", "speed", "node ", "open between")
 MOE = {"gpu": "H200", "gpus": 8}
@@ -41,7 +41,7 @@ PLANS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("V3.2", {"kv_cache_dtype": "bf16", "context_tokens": 163_840}),
     ("V4-Flash", {}),
     ("V4-Flash-0731", {"context_tokens": 1_048_576, "gpu": "B300", "gpus": 8, "concurrency": 3}),
-    ("V4-Flash", {"gpu": "H20", "gpus": 2, "context_tokens": 121_344}),
+    ("V4-Flash", {"gpu": "H20-96", "gpus": 2, "context_tokens": 121_344}),
     ("V4-Flash", {"gpu": "H200", "gpus": 8, "tensor_parallel": 4, "data_parallel": 2, "concurrency": 3}),
     ("V4-Pro", {"engine_version": "0.25.0"}),
     ("7B", {"engine": Family.SGLANG}),

@@ -70,7 +70,7 @@ def test_lmdeploy_refuses_v3_on_eight_h800_and_takes_eight_h20() -> None:
     v3, fp8 = CATALOG.model("V3"), CATALOG.quantization("fp8")
     share = budgets.default_utilization(lmdeploy, H100, 8)
     assert isinstance(fit(v3, fp8, CATALOG.gpu("H800"), 8, workload(lmdeploy, 8192, share)), Miss)
-    assert isinstance(fit(v3, fp8, CATALOG.gpu("H20"), 8, workload(lmdeploy, 8192, share)), Fit)
+    assert isinstance(fit(v3, fp8, CATALOG.gpu("H20-96"), 8, workload(lmdeploy, 8192, share)), Fit)
 
 
 @pytest.mark.parametrize(

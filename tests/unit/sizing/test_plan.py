@@ -183,10 +183,10 @@ def test_a_cache_that_is_too_small_says_what_would_hold() -> None:
 @pytest.mark.parametrize(
     ("model", "over", "fix"),
     [
-        ("70B", {"gpu": "RTX4090", "gpus": 1}, "use 8 x RTX4090"),
-        ("70B", {"gpu": "T4", "gpus": 1}, "use 8 x T4"),
-        ("R1", {"gpu": "L4", "gpus": 1}, "use 8 x RTXPRO6000-BSE, for fp8"),
-        ("R1", {"gpu": "L4"}, "use 8 x RTXPRO6000-BSE, for fp8"),
+        ("70B", {"gpu": "RTX4090", "gpus": 1}, "use --gpu RTX4090 --gpus 8"),
+        ("70B", {"gpu": "T4", "gpus": 1}, "use --gpu T4 --gpus 8"),
+        ("R1", {"gpu": "L4", "gpus": 1}, "use --gpu RTXPRO6000-BSE --gpus 8 (fp8 fits there)"),
+        ("R1", {"gpu": "L4"}, "use --gpu RTXPRO6000-BSE --gpus 8 (fp8 fits there)"),
     ],
 )
 def test_an_owned_node_that_is_too_small_is_told_what_would_do(model: str, over: dict[str, Any], fix: str) -> None:

@@ -147,7 +147,15 @@ def test_v41_is_refused_because_its_shape_is_not_published_and_says_what_to_use(
     assert "not published" in error.sentence
     assert error.fix is not None
     assert "DeepSeek-V4-Flash-0731" in error.fix
-    assert refusal("V4.1-Flash", gpu="B300", engine_version="0.29.0").reason is Reason.ENGINE_VERSION
+    older = refusal("V4.1-Flash", gpu="B300", engine_version="0.29.0")
+    assert [cause.code for cause in older.causes] == [Reason.UNSUPPORTED_CACHE, Reason.ENGINE_VERSION]
+
+
+@pytest.mark.parametrize("over", [{}, {"cuda": "12.8"}])
+def test_no_gpu_is_named_for_a_model_that_none_serves(over: dict[str, Any]) -> None:
+    error = refusal("V4.1-Flash", gpu="L4", **over)
+    assert error.reason is Reason.UNSUPPORTED_CACHE
+    assert not [cause for cause in error.causes if "GPU" in cause.fix]
 
 
 def test_the_launch_has_what_the_recipe_has_and_pins_the_step() -> None:
@@ -169,8 +177,8 @@ def test_copies_share_the_experts() -> None:
 
 def test_smaller_steps_are_taken_where_only_they_fit_and_the_plan_says_so() -> None:
     """Two H20 run 121,344 tokens (vLLM 51041), which steps of 8,192 tokens would not leave room for."""
-    wide = make_plan("V4-Flash-0731", gpu="H20", gpus=4, context_tokens=121_344, tensor_parallel=4)
-    tight = make_plan("V4-Flash-0731", gpu="H20", gpus=2, context_tokens=121_344, tensor_parallel=2)
+    wide = make_plan("V4-Flash-0731", gpu="H20-96", gpus=4, context_tokens=121_344, tensor_parallel=4)
+    tight = make_plan("V4-Flash-0731", gpu="H20-96", gpus=2, context_tokens=121_344, tensor_parallel=2)
     assert (wide.batch_tokens, tight.batch_tokens) == (8192, 4096)
     assert any("4,096 tokens a step" in note for note in tight.warnings)
     assert not any("tokens a step" in note for note in wide.warnings)

@@ -247,10 +247,10 @@ def test_sglang_keeps_v3_2_in_16_bit() -> None:
 
 
 def test_turing_is_the_oldest_card_of_sglang_and_volta_of_llama_cpp() -> None:
-    refused = refusal("1.5B", engine=SGLANG, gpu="V100", quantization="fp16")
+    refused = refusal("1.5B", engine=SGLANG, gpu="V100-32", quantization="fp16")
     assert refused.reason is Reason.COMPUTE_CAPABILITY
     assert make_plan("1.5B", engine=SGLANG, gpu="T4", quantization="fp16").gpus == 1
-    assert llama("1.5B", gpu="V100").software.cuda == "12.8"
+    assert llama("1.5B", gpu="V100-32").software.cuda == "12.8"
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_run_that_is_too_large_names_the_part_and_what_would_do() -> None:
     with pytest.raises(PlanRefusal) as caught:
         make_training("R1", "train")
     assert caught.value.reason is Reason.OPTIMIZER
-    assert "set method to lora" in (caught.value.fix or "")
+    assert "use --workload lora" in (caught.value.fix or "")
 
 
 def test_a_gpu_one_owns_is_used_as_often_as_the_run_needs() -> None:

@@ -179,13 +179,13 @@ def test_refuses_full_training_on_one_gpu_and_tells_each_way_out() -> None:
     assert (miss.cause, miss.key) == (TrainingCause.OPTIMIZER, "method")
     assert "130.25 GiB on each of 1 x H100-80" in miss.message
     assert miss.fixes == (
-        "set zeroStage to 2 and offload to optimizer",
-        "set zeroStage to 3 and offload to optimizer",
-        "set zeroStage to 3 and offload to parameters_and_optimizer",
-        "set method to lora",
-        "set method to qlora and bits to 8",
-        "set method to qlora and bits to 4",
-        "set zeroStage to 3 and use 2 x H100-80",
+        "use --zero 2 --offload optimizer",
+        "use --zero 3 --offload optimizer",
+        "use --zero 3 --offload parameters_and_optimizer",
+        "use --workload lora",
+        "use --workload qlora --bits 8",
+        "use --workload qlora --bits 4",
+        "use --gpu H100-80 --gpus 2 --zero 3",
         "use GPUs of 138 GiB or more",
     )
 
@@ -195,21 +195,21 @@ def test_refuses_a_large_batch_and_names_activations() -> None:
     miss = estimate_training(request, CATALOG.model("14B"), CATALOG.gpu("L40S"))
     assert isinstance(miss, TrainingMiss)
     assert (miss.cause, miss.key, miss.value) == (TrainingCause.ACTIVATIONS, "microBatch", 4)
-    assert "set gradientCheckpointing to true" in miss.fixes
-    assert "set microBatch to 1" in miss.fixes
+    assert "turn gradient checkpointing on" in miss.fixes
+    assert "use --micro-batch 1" in miss.fixes
 
 
 def test_refuses_a_rank_that_is_too_large_and_says_so() -> None:
     request = TrainingRequest(Method.LORA, rank=256)
     miss = estimate_training(request, SEVEN, CATALOG.gpu("A10G"))
     assert isinstance(miss, TrainingMiss)
-    assert "set rank to 8" in miss.fixes
+    assert "use --rank 8" in miss.fixes
 
 
 def test_says_how_many_more_gpus_are_enough() -> None:
     miss = estimate_training(replace(FULL, zero_stage=3, gpus=2), SEVEN, CATALOG.gpu("A100-40"))
     assert isinstance(miss, TrainingMiss)
-    assert "use 4 x A100-40" in miss.fixes
+    assert "use --gpu A100-40 --gpus 4" in miss.fixes
     assert smallest_gpus(replace(FULL, zero_stage=3), SEVEN, CATALOG.gpu("A100-40")) == 4
 
 
@@ -233,21 +233,21 @@ def test_refuses_offload_that_the_host_cannot_hold() -> None:
 @pytest.mark.parametrize(
     ("request_", "gpu", "cause", "fix"),
     [
-        (TrainingRequest(Method.PURE_BF16), "T4", TrainingCause.DTYPE, "set method to full (fp16 with fp32 states)"),
-        (TrainingRequest(Method.QLORA), "Trainium1", TrainingCause.KERNEL, "set method to lora"),
-        (TrainingRequest(Method.QLORA, bits=8, zero_stage=3), "H100-80", TrainingCause.KERNEL, "set zeroStage to 2"),
-        (replace(FULL, offload=Offload.OPTIMIZER), "H100-80", TrainingCause.OFFLOAD, "set zeroStage to 2"),
+        (TrainingRequest(Method.PURE_BF16), "T4", TrainingCause.DTYPE, "use --workload train (fp16 with fp32 states)"),
+        (TrainingRequest(Method.QLORA), "Trainium1", TrainingCause.KERNEL, "use --workload lora"),
+        (TrainingRequest(Method.QLORA, bits=8, zero_stage=3), "H100-80", TrainingCause.KERNEL, "use --zero 2"),
+        (replace(FULL, offload=Offload.OPTIMIZER), "H100-80", TrainingCause.OFFLOAD, "use --zero 2"),
         (
             replace(FULL, zero_stage=2, offload=Offload.PARAMETERS_AND_OPTIMIZER),
             "H100-80",
             TrainingCause.OFFLOAD,
-            "set zeroStage to 3",
+            "use --zero 3",
         ),
         (
             TrainingRequest(Method.QLORA, zero_stage=3, offload=Offload.PARAMETERS_AND_OPTIMIZER),
             "H100-80",
             TrainingCause.OFFLOAD,
-            "set method to lora and zeroStage to 3",
+            "use --workload lora --zero 3",
         ),
     ],
 )
