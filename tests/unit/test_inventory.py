@@ -44,7 +44,7 @@ def test_a_driver_without_quotes_keeps_its_text() -> None:
 
 
 def test_names_every_error_with_its_line() -> None:
-    text = "- {name: a, gpu: L40, gpus: 0}\n- name: a\n  gpu: T4\n  gpu_count: 3\n- 5\n- {name: c, gpu: T4}\n"
+    text = "- {name: a, gpu: L41, gpus: 0}\n- name: a\n  gpu: T4\n  gpu_count: 3\n- 5\n- {name: c, gpu: T4}\n"
     assert errors(text) == [
         ("gpus", 1),
         ("gpu", 1),

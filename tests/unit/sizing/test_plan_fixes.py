@@ -274,3 +274,9 @@ def test_what_only_serving_takes_is_told_by_its_flag(request_: dict[str, Any], f
     with pytest.raises(ConfigurationError) as caught:
         make_training("7B", "lora", request_)
     assert caught.value.fix == f"leave out {flag}, or use --workload serve"
+
+
+def test_nothing_is_advised_where_four_nodes_are_not_enough_either() -> None:
+    error = refusal("R1", gpu="H100-80", tensor_parallel=1)
+    assert error.reason is Reason.WEIGHTS
+    assert error.fix == "no single machine of the catalogue serves it: use a smaller model"
