@@ -49,6 +49,10 @@ def stated_count(name: str) -> int | None:
     return int(found[1] or found[2]) if found else None
 
 
+USUAL_SIZES = {"h20": "H20-96"}
+"""What a log means that names no size: the H20 of 141 GB came two years later."""
+
+
 def find_gpu(row: Row, catalog: Catalog) -> GpuFacts | Skip:
     """The GPU by name and size, with the memory that the row's engine printed in place of ours."""
     if SLICE.search(row.gpu):
@@ -95,7 +99,8 @@ def _of_size(spelling: str, size: int | None, row: Row, catalog: Catalog) -> Gpu
         return exact
     if size is None:
         choices = [gpu for gpu in family if row.total_gib and _is_total_of(gpu, row.total_gib)]
-        largest = max(family, key=lambda gpu: gpu.usable_bytes, default=None)
+        usual = [gpu for gpu in family if gpu.name == USUAL_SIZES.get(name)]
+        largest = max(usual or family, key=lambda gpu: gpu.usable_bytes, default=None)
         return exact if exact in choices else next(iter(choices), exact or largest)
     if not family:
         return None

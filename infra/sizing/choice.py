@@ -16,7 +16,7 @@ from infra.sizing.engine import Engine, Family
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.formats import attempts
 from infra.sizing.hosts import Host
-from infra.sizing.machines import CONSTRAINTS, Machine, check_limits, check_machine, machine_named
+from infra.sizing.machines import CONSTRAINTS, Machine, check_count, check_limits, check_machine, machine_named
 from infra.sizing.objective import Objective
 from infra.sizing.placement import Placed
 from infra.sizing.prepared import FitKey, Prepared
@@ -390,19 +390,6 @@ def _apart(miss: Miss, request: PlanRequest, groups: Sequence[tuple[str, Engine]
     cause = f"their GPUs differ ({', '.join(gpus)})" if len(gpus) > 1 else cause
     message = f"{miss.message.partition(';')[0]}, and only hosts of equal GPU and engine work together: {cause}"
     return replace(miss, message=message, key="inventory", value=len(request.hosts), allowed="equal hosts")
-
-
-def check_count(machine: Machine, arrangement: Arrangement, request: PlanRequest) -> Miss | None:
-    """Tensor ranks stay inside a machine, and there may not be enough machines."""
-    ranks = arrangement.tensor_parallel
-    if ranks > machine.gpus:
-        message = f"{machine.name} has {machine.gpus} GPUs; tensor parallel {ranks} needs as many"
-        return Miss(Reason.GPU_COUNT, message, "tensorParallel", ranks, f"up to {machine.gpus}")
-    if arrangement.machines > request.nodes:
-        message = f"{arrangement.gpus} GPUs take {arrangement.machines} x {machine.name}; allowed are {request.nodes}"
-        most = "one machine" if request.engine is Family.LLAMA_CPP else f"at least {arrangement.machines}"
-        return Miss(Reason.GPU_COUNT, message, "nodes", request.nodes, most)
-    return None
 
 
 def _weight(missed: Missed) -> tuple[bool, bool, int]:

@@ -10,6 +10,7 @@ from infra.catalog.load import cpu_instances
 from infra.catalog.markets import Market, usd_per_hour_in
 from infra.errors import ConfigurationError
 from infra.sizing import cpu
+from infra.sizing.arrangement import Arrangement
 from infra.sizing.engine import TITLES, Family
 from infra.sizing.markets import refresh_command
 from infra.sizing.refusal import Miss, Reason
@@ -19,6 +20,7 @@ from infra.units import up_to_hundredth
 __all__ = [
     "CONSTRAINTS",
     "Machine",
+    "check_count",
     "check_limits",
     "check_machine",
     "check_market",
@@ -167,4 +169,17 @@ def check_limits(machine: Machine, machines: int, request: PlanRequest) -> Miss 
         message = f"{what} has {vcpus} vCPUs, the quota is {request.quota_vcpus}"
         fix = f"ask AWS for a quota of {vcpus} vCPUs for {instance.family}"
         return Miss(Reason.QUOTA, message, "quotaVcpus", request.quota_vcpus, None, fix)
+    return None
+
+
+def check_count(machine: Machine, arrangement: Arrangement, request: PlanRequest) -> Miss | None:
+    """Tensor ranks stay inside a machine, and there may not be enough machines."""
+    ranks = arrangement.tensor_parallel
+    if ranks > machine.gpus:
+        message = f"{machine.name} has {machine.gpus} GPUs; tensor parallel {ranks} needs as many"
+        return Miss(Reason.GPU_COUNT, message, "tensorParallel", ranks, f"up to {machine.gpus}")
+    if arrangement.machines > request.nodes:
+        message = f"{arrangement.gpus} GPUs take {arrangement.machines} x {machine.name}; allowed are {request.nodes}"
+        most = "one machine" if request.engine is Family.LLAMA_CPP else f"at least {arrangement.machines}"
+        return Miss(Reason.GPU_COUNT, message, "nodes", request.nodes, most)
     return None

@@ -49,7 +49,6 @@ ONLY_SERVING = {
     "concurrency": "--concurrency",
     "kv_cache_dtype": "--kv-cache-dtype",
     "utilization": "--utilization",
-    "load_target_seconds": "--load-target-seconds",
     "objective": "--objective",
 }
 """Fields that only serving has, and how they are typed."""

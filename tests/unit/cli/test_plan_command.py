@@ -270,12 +270,12 @@ def test_training_flags_without_training_are_refused(capsys: pytest.CaptureFixtu
 def test_a_flag_of_serving_is_refused_for_training_even_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     serving = {
         "--context": "8192", "--concurrency": "1", "--dp": "1", "--kv-cache-dtype": "auto", "--engine": "vllm",
-        "--load-target-seconds": "300", "--engine-version": "0.33.0", "--utilization": "0.92", "--tp": "1",
+        "--engine-version": "0.33.0", "--utilization": "0.92", "--tp": "1",
     }  # fmt: skip
     flags = [word for pair in serving.items() for word in pair]
     errors = document(capsys, "--model", "7B", "--workload", "lora", *flags, code=2)["error"]["errors"]
     assert {error["key"] for error in errors} == {
-        *("context_tokens", "concurrency", "data_parallel", "kv_cache_dtype", "engine", "load_target_seconds"),
+        *("context_tokens", "concurrency", "data_parallel", "kv_cache_dtype", "engine"),
         *("engine_version", "utilization", "tensor_parallel"),
     }
 

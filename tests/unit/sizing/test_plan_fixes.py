@@ -134,7 +134,7 @@ def test_another_gpu_that_is_named_serves_the_model(model: str, over: dict[str, 
 
 
 def test_a_gpu_with_the_kernels_and_without_the_memory_is_not_named() -> None:
-    workload = {"quantization": "fp8", "context_tokens": 163_840, "concurrency": 64}
+    workload = {"quantization": "fp8", "context_tokens": 163_840, "concurrency": 4096}
     error = refusal("V3.2", gpu="L4", driver="580", **workload)
     assert error.reason is Reason.COMPUTE_CAPABILITY
     assert not error.causes[0].fix.startswith("use another GPU")
@@ -224,7 +224,7 @@ def test_the_busiest_rate_has_as_many_users_as_the_cache_holds(objective: Object
     plan = make_plan("7B", gpu="L4", context_tokens=8192, concurrency=1, objective=objective)
     speed = plan.speed
     assert speed is not None
-    assert speed.busiest.users == plan.kv_tokens // 8192 > 1
+    assert speed.busiest.users == plan.kv_tokens // 8192 * plan.data_parallel > 1
     assert speed.busiest.total.expected > speed.total.expected
     assert speed.to_json()["busiest"] == {
         "users": speed.busiest.users,
@@ -274,9 +274,3 @@ def test_what_only_serving_takes_is_told_by_its_flag(request_: dict[str, Any], f
     with pytest.raises(ConfigurationError) as caught:
         make_training("7B", "lora", request_)
     assert caught.value.fix == f"leave out {flag}, or use --workload serve"
-
-
-def test_nothing_is_advised_where_four_nodes_are_not_enough_either() -> None:
-    error = refusal("R1", gpu="H100-80", tensor_parallel=1)
-    assert error.reason is Reason.WEIGHTS
-    assert error.fix == "no single machine of the catalogue serves it: use a smaller model"

@@ -191,7 +191,6 @@ def test_a_training_request_is_checked_whole_too() -> None:
         {"kv_cache_dtype": "fp8"},
         {"utilization": 0.9},
         {"data_parallel": 2},
-        {"load_target_seconds": 30},
         {"objective": "latency"},
         {"engine_version": "0.33.0"},
     ],
