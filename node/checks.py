@@ -127,10 +127,10 @@ def _secrets(texts: dict[str, str]) -> Iterator[Violation]:
 def _planned(texts: dict[str, str], spec: NodeSpec) -> Iterator[Violation]:
     path = "/etc/seekstack/node.env"
     values = dict(line.split("=", 1) for line in texts[path].splitlines())
-    if not DIGEST.fullmatch(values.get("IMAGE", "")):
-        yield Violation("SKS0545", path, f"{values.get('IMAGE')} can change under its name", "name the image by digest")
+    if not DIGEST.fullmatch(values.get("IMAGE", "")) or values["IMAGE"] != spec.image:
+        yield Violation("SKS0545", path, f"IMAGE is {values.get('IMAGE')}", f"write IMAGE={spec.image}, by digest")
     for key, value in environment_of(spec).items():
-        if values.get(key) != value:
+        if key != "IMAGE" and values.get(key) != value:
             yield Violation("SKS0548", path, f"{key} is {values.get(key)}", f"write {key}={value}")
     ports = re.findall(r"^--port(?:=|\n)(.*)$", texts["/etc/seekstack/engine.args"], re.MULTILINE)
     if ports != [str(spec.port)]:
