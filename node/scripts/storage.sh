@@ -95,7 +95,7 @@ format() {
 grow() {
   case $(findmnt --noheadings --output FSTYPE --mountpoint "$WEIGHTS") in
     xfs) xfs_growfs -d "$WEIGHTS" >/dev/null ;;
-    ext4) resize2fs "$(findmnt --noheadings --output SOURCE --mountpoint "$WEIGHTS")" >/dev/null 2>&1 ;;
+    ext4) resize2fs "$(findmnt --noheadings --output SOURCE --mountpoint "$WEIGHTS")" >/dev/null ;;
     *) fail "$WEIGHTS is mounted from something that is not ours" ;;
   esac || fail "the file system at $WEIGHTS could not be grown"
 }

@@ -18,12 +18,12 @@ from tests.node_factories import VARIANTS
 FOREIGN_UNITS = ("docker.service", "nvidia-persistenced.service")
 """Units of the machine image that ours refer to."""
 EXPOSURE_LIMITS = {
-    "seekstack-stage.service": 40,
-    "seekstack-engine.service": 60,
-    "seekstack-restart.service": 60,
-    "seekstack-watchdog.service": 65,
-    "seekstack-check.service": 75,
-    "seekstack-storage.service": 85,
+    "seekstack-stage.service": 25,
+    "seekstack-engine.service": 45,
+    "seekstack-restart.service": 45,
+    "seekstack-watchdog.service": 55,
+    "seekstack-check.service": 70,
+    "seekstack-storage.service": 80,
 }
 """Tenths of systemd's exposure level (0 to 100), which counts what a service could still do. The engine's unit is only
 the docker client; what the container may do is in its options. Storage must mount for the whole machine."""
