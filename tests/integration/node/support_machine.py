@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,16 @@ class Machine:
 
     root: Path
     spec: NodeSpec
+    node_id: str = "i-0123456789abcdef0"
 
     @property
     def weights(self) -> Path:
         return self.root / "weights"
+
+    @property
+    def snapshot(self) -> Path:
+        """Folder of the staged weights."""
+        return self.weights / self.spec.snapshot
 
     @property
     def run_folder(self) -> Path:
@@ -50,16 +56,9 @@ class Machine:
     def stand_in(self, program: str, body: str = "") -> None:
         """`program` as a shell script: first its words go to the record, then `body` answers."""
         file = self.root / "bin" / program
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f'#!/usr/bin/env bash\nprintf "%s\\0" {program} "$@" $\'\\n\' >>"$RECORD"\n{body}\n')
         file.chmod(file.stat().st_mode | stat.S_IXUSR)
-
-    def python_stand_in(self, program: str, file: Path) -> None:
-        """`program` as one of our own Python files."""
-        (self.root / "bin").mkdir(exist_ok=True)
-        link = self.root / "bin" / program
-        link.write_text(f'#!/usr/bin/env bash\nexec {sys.executable} {file} "$@"\n')
-        link.chmod(0o755)
 
     def calls(self, *start: str) -> list[list[str]]:
         """Words of every call so far that begins with `start`."""
@@ -70,12 +69,28 @@ class Machine:
 
     def run(self, script: str, *arguments: str, **over: str) -> subprocess.CompletedProcess[str]:
         """One of the node's scripts, with the environment that its unit would give it."""
+        return subprocess.run(
+            [SCRIPTS / script, *arguments],
+            env=self.environment(over),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def start(self, script: str, **over: str) -> subprocess.Popen[str]:
+        """As `run`, without waiting."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([SCRIPTS / script], env=self.environment(over), text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+    def environment(self, over: Mapping[str, str]) -> dict[str, str]:
+        """What the unit's EnvironmentFile= gives, and folders of this machine instead of the system's."""
         for folder in ("run", "lib", "etc", "bin"):
-            (self.root / folder).mkdir(exist_ok=True)
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
         words = (*self.spec.engine_command, *self.spec.engine_arguments)
-        (self.root / "etc/engine.args").write_text("".join(f"{word}\n" for word in words))
-        (self.root / "instance-id").write_text("i-0123456789abcdef0\n")
-        environment = {
+        (self.root / "etc/engine.args").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+        (self.root / "instance-id").write_text(f"{self.node_id}\n")
+        return {
             **environment_of(self.spec),
             "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}:/usr/sbin:/sbin",
             "LANG": "C.UTF-8",
@@ -87,11 +102,3 @@ class Machine:
             "INSTANCE_ID_FILE": str(self.root / "instance-id"),
             **over,
         }
-        return subprocess.run(
-            [SCRIPTS / script, *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )

@@ -137,7 +137,9 @@ def may_resize_ext4() -> bool:
 
 def partitioned(device: Path) -> None:
     table = "label: gpt\nstart=2048, size=100MiB\n"
-    subprocess.run(["sfdisk", "--quiet", device], input=table, text=True, check=True, env={**os.environ, "PATH": SEARCH})
+    subprocess.run(
+        ["sfdisk", "--quiet", device], input=table, text=True, check=True, env={**os.environ, "PATH": SEARCH}
+    )
 
 
 def with_bytes_at(offset: int) -> Callable[[Path], None]:

@@ -30,7 +30,7 @@ the docker client; what the container may do is in its options. Storage must mou
 
 
 def place_units(folder: Path, variant: str) -> dict[str, Path]:
-    """The units of a variant below `folder`, their scripts too; systemd looks for commands where the unit names them."""
+    """The units of a variant below `folder`, and their scripts: systemd looks for what a unit names."""
     here = folder / "lib"
     placed = {}
     for file in render(VARIANTS[variant]):

@@ -70,7 +70,11 @@ def test_a_unit_file_takes_only_values_that_stand_for_themselves(value: str) -> 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("Port={{ prot }}", "prot"), ("{% for %}", "Expected an expression"), ("Description={{ words }}", "does not stand for itself")],
+    [
+        ("Port={{ prot }}", "prot"),
+        ("{% for %}", "Expected an expression"),
+        ("Description={{ words }}", "does not stand for itself"),
+    ],
 )
 def test_a_template_that_cannot_be_filled_in_is_named(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "a.service.j2").write_text(text)
