@@ -98,7 +98,6 @@ def environment_of(spec: NodeSpec) -> dict[str, str]:
         "PORT": str(spec.port),
         "SHARED_MEMORY_BYTES": str(spec.shared_memory_bytes),
         "SNAPSHOT": spec.snapshot,
-        "STACK": spec.stack,
         "STAGER_SHA256": spec.stager_sha256,
         "STAGER_URI": spec.stager_uri,
         "STARTUP_BUDGET_SECONDS": str(spec.startup_budget_seconds),

@@ -84,14 +84,19 @@ class NodeSpec:
     """CloudWatch group for the engine's output; the journal has it in any case."""
     target_group_arn: str | None = None
     """The other machines behind the same address, asked before a scheduled restart."""
-    restart_lock: str | None = None
-    """SSM parameter that machines of one stack take turns by; None for a machine alone."""
+    takes_turns: bool = False
+    """Whether other machines of the stack serve the same, so that restarts must wait for each other."""
     lifecycle_hook: str | None = None
     """Hook and group of the Auto Scaling group, `hook@group`: told when the engine answers, or never will."""
     restart_period_hours: int | None = 12
     """Between scheduled restarts of the engine; None for none."""
     restart_spread_minutes: int = 60
     """Restarts are spread over this long by machine, always the same for one machine."""
+
+    @property
+    def restart_lock(self) -> str | None:
+        """SSM parameter that the machines of a stack take turns by; they may read and write it, and no other."""
+        return f"/seekstack/{self.stack}/restart-lock" if self.takes_turns else None
 
 
 class NodeError(ValueError):
@@ -118,7 +123,6 @@ FORMS: dict[str, tuple[str, str]] = {
     "api_key_secret_arn": (r"arn:[A-Za-z0-9_:/+=.@-]+", "an ARN"),
     "log_group": (r"[A-Za-z0-9_./-]+", "a log group"),
     "target_group_arn": (r"arn:[A-Za-z0-9_:/+=.@-]+", "an ARN"),
-    "restart_lock": (r"(/[A-Za-z0-9_.-]+)+", "a parameter's full name, from /"),
     "lifecycle_hook": (r"[A-Za-z0-9_-]+@[A-Za-z0-9_.-]+", "hook@group"),
 }
 """Forms without blanks, quotes, `$`, `%` and backslashes: the values stand in an environment file as they are."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from pathlib import Path
 
 from node.checks import check
+from node.deflate import gzip_bytes
 from node.render import TEMPLATES, UNIT_FOLDER, NodeFile, fill_in, render
 from node.spec import NodeError, NodeSpec
 
@@ -46,10 +46,8 @@ def cloud_config(files: tuple[NodeFile, ...], folder: Path = TEMPLATES) -> str:
 
 
 def compress(text: str) -> bytes:
-    """gzip without a time or a name in it; cloud-init recognises it by its first bytes. NodeError where too large."""
-    packed = gzip.compress(text.encode(), compresslevel=9, mtime=0)
-    # Python 3.11 and later write different bytes here for "made on Unix" and "unknown".
-    packed = packed[:9] + b"\xff" + packed[10:]
+    """gzip, which cloud-init recognises by its first bytes; NodeError where it is too large."""
+    packed = gzip_bytes(text.encode())
     if len(packed) > MAX_BYTES:
         raise NodeError(
             "SKS0543",

@@ -44,7 +44,7 @@ def make_fleet_spec(**over: Any) -> NodeSpec:
         "api_key_secret_arn": f"arn:aws:secretsmanager:{account}:secret:prod/api-key-AbCdEf",
         "log_group": "/seekstack/prod/engine",
         "target_group_arn": f"arn:aws:elasticloadbalancing:{account}:targetgroup/prod/0123456789abcdef",
-        "restart_lock": "/seekstack/prod/restart-lock",
+        "takes_turns": True,
         "lifecycle_hook": "ready@prod-nodes",
         "startup_budget_seconds": 1200,
     }

@@ -193,7 +193,7 @@ def test_a_parameter_store_that_refuses_means_no_restart(tmp_path: Path, endpoin
 
 
 def test_a_machine_alone_asks_nobody(tmp_path: Path) -> None:
-    machine = serving(tmp_path, restart_lock=None, target_group_arn=None)
+    machine = serving(tmp_path, takes_turns=False, target_group_arn=None)
     machine.run("restart.sh")
     assert restarts(machine) == 1
     assert machine.calls("aws") == []

@@ -35,7 +35,6 @@ def test_takes_each_variant(variant: str) -> None:
         ("min_driver_version", "570.x"),
         ("api_key_secret_arn", "arn:$(reboot)"),
         ("log_group", 'group"'),
-        ("restart_lock", "lock"),
         ("lifecycle_hook", "hook"),
         ("port", 80),
         ("port", 65536),
@@ -63,3 +62,8 @@ def test_refuses_what_no_file_can_carry_and_names_the_field(key: str, value: Any
 def test_finds_every_problem_of_one_spec() -> None:
     found = [error.key for error in problems(make_spec(image="x", port=1, engine_arguments=("\n",)))]
     assert found == ["image", "port", "engine_arguments"]
+
+
+@pytest.mark.parametrize(("takes_turns", "lock"), [(True, "/seekstack/dev/restart-lock"), (False, None)])
+def test_machines_of_one_stack_share_a_lock_and_one_alone_has_none(takes_turns: bool, lock: str | None) -> None:
+    assert make_spec(takes_turns=takes_turns).restart_lock == lock
