@@ -16,7 +16,7 @@ PACKAGES=(
   mount
   shellcheck
   systemd    # systemd-analyze
-  util-linux # losetup, findmnt, blkid, wipefs
+  util-linux # losetup, findmnt, blkid, lsblk
   xfsprogs
 )
 

@@ -23,7 +23,6 @@ is_blank() {
   is_whole "$device" || return 1
   blkid --probe "$device" >/dev/null 2>&1 || status=$?
   [ "$status" -eq 2 ] || return 1 # 2: nothing found; 8: several things at once
-  [ -z "$(wipefs --no-act --noheadings "$device")" ] || return 1
   size=$(blockdev --getsize64 "$device")
   [ "$size" -gt "$EDGE" ] && cmp --silent --bytes="$EDGE" "$device" /dev/zero &&
     cmp --silent --bytes="$EDGE" --ignore-initial="$((size - EDGE)):0" "$device" /dev/zero

@@ -52,6 +52,8 @@ def loop(tmp_path: Path) -> Iterator[Disks]:
                 run("umount", target)
         for device in attached:
             with suppress(AssertionError):
+                run("partx", "--delete", device)
+            with suppress(AssertionError):
                 run("losetup", "--detach", device)
 
 
@@ -142,11 +144,19 @@ def partitioned(device: Path) -> None:
     )
 
 
-def with_bytes_at(offset: int) -> Callable[[Path], None]:
+def partitioned_in_memory(device: Path) -> None:
+    """The table is gone from the disk, but the kernel still has its partitions, which may be mounted."""
+    partitioned(device)
+    run("partx", "--update", device)
+    for offset in (0, -MIB):
+        with_bytes_at(offset, bytes(MIB))(device)
+
+
+def with_bytes_at(offset: int, content: bytes = b"ciphertext") -> Callable[[Path], None]:
     def write(device: Path) -> None:
         with device.open("r+b") as disk:
             disk.seek(offset, os.SEEK_SET if offset >= 0 else os.SEEK_END)
-            disk.write(b"ciphertext")
+            disk.write(content)
 
     return write
 
@@ -158,6 +168,8 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
     "swap": lambda device: run("mkswap", device),
     "swap with our label": lambda device: run("mkswap", "--label", "seekstack", device),
     "partitions": partitioned,
+    "partitions that only the kernel knows": partitioned_in_memory,
+    "VMware's file system, whose mark lies deep": with_bytes_at(2 * MIB, b"\x5e\xf1\xab\x2f"),
     "bytes at the start without a signature": with_bytes_at(0),
     "bytes at the end without a signature": with_bytes_at(-4096),
 }
@@ -216,7 +228,6 @@ def test_on_nitro_without_udev_rules_the_one_unpartitioned_ebs_disk_is_found(tmp
         (tmp_path / name).symlink_to(device)
     machine = machine_with(tmp_path, Path("/dev/seekstack-none"))
     done = machine.run("storage.sh", VOLUME_DISKS=f"{tmp_path}/vol*")
-    run("partx", "--delete", root)
     assert done.returncode == 0, done.stderr
     assert mounted(machine, "SOURCE") == str(data)
 
