@@ -54,7 +54,7 @@ format: $(SETUP) ## Format the code and mend what ruff can mend
 coverage: tools ## Branch coverage of every offline test: at least 95 % in all, 100 % in the pure packages
 	@$(PYTEST) $(PARALLEL) --cov --cov-branch --cov-report= $(ARGS)
 	@.venv/bin/coverage report --fail-under=95
-	@.venv/bin/coverage report --include='k8s/*,infra/sizing/*,infra/units.py,infra/settings.py' --fail-under=100
+	@.venv/bin/coverage report --include='k8s/*,node/*,infra/sizing/*,infra/units.py,infra/settings.py' --fail-under=100
 
 bench: $(SETUP) ## Print the numbers of benchmarks/ (no test is timed)
 	@for file in benchmarks/bench_*.py; do [ -e "$$file" ] || continue; echo "== $$file"; PYTHONPATH=. .venv/bin/python "$$file"; done

@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["PACKAGES", "ROOT", "Import", "Module", "dotted", "imports_of", "parse_module", "project_modules"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("infra", "k8s", "sandbox", "stager")
+PACKAGES = ("infra", "k8s", "node", "sandbox", "stager")
 """What the wheel holds (pyproject.toml)."""
 
 

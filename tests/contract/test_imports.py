@@ -38,6 +38,7 @@ PULUMI = "pulumi pulumi_aws pulumi_kubernetes"
 LAYERS = {
     "stager": layer("stager"),
     "k8s": layer("k8s", "jinja2 yaml"),
+    "node": layer("node", "jinja2 yaml"),
     "infra": layer(),
     "infra.units": layer(),
     "infra.numbers": layer(),
@@ -117,6 +118,8 @@ def test_each_module_imports_only_what_its_layer_may() -> None:
         ("stager.fetch", "import infra.units"),
         ("stager.fetch", "import requests"),
         ("k8s.render", "import pulumi"),
+        ("node.render", "import boto3"),
+        ("node.render", "from infra.settings import Settings"),
         ("k8s.render", "from infra.settings import Settings"),
         ("infra.sizing.plan", "import pathlib"),
         ("infra.sizing.plan", "def f():\n    from sandbox import paths"),
