@@ -267,6 +267,14 @@ KEYS: tuple[ConfigKey, ...] = (
     ),
     ConfigKey("availabilityZones", "integer", read_integer(1, 4), "1 to 4", "EC2: zones that get a private subnet", 2),
     ConfigKey(
+        "vpcEndpoints",
+        "boolean",
+        read_boolean,
+        "true or false",
+        "EC2: private doors to AWS services, paid by zone and hour; false leaves S3 alone, which is free",
+        True,
+    ),
+    ConfigKey(
         "loadTargetSeconds",
         "integer",
         read_integer(10, 7200),

@@ -15,6 +15,7 @@ from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.load import Catalog
 from infra.config_keys import KEYS, PROVIDER_KEYS, REQUIRED, ConfigKey, entry_path, read_text
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
+from infra.network_settings import NetworkSettings, network_settings
 from infra.private_network import Network, parse_own_network, parse_private_network
 
 __all__ = ["Settings", "Target", "in_order", "parse"]
@@ -60,6 +61,7 @@ class Settings:
     intranet_cidrs: tuple[Network, ...]
     """The only sources that reach the model server."""
     availability_zones: int
+    network: NetworkSettings
     load_target_seconds: int
     """How long reading the weights from the volume may take; sizes IOPS and throughput."""
     port: int
@@ -132,6 +134,7 @@ def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settin
             "intranetCidrs", values["intranetCidrs"], lambda text: parse_private_network(text, own), PRIVATE
         ),
         availability_zones=values["availabilityZones"],
+        network=network_settings(values),
         load_target_seconds=values["loadTargetSeconds"],
         port=values["port"],
         image=values["image"],

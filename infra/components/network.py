@@ -14,7 +14,6 @@ from infra.private_network import Network as PrivateNetwork
 
 __all__ = ["Network", "NetworkArgs", "allocate_subnets"]
 
-HTTPS_PORT = 443
 SMALLEST_SUBNET_PREFIX = 28
 """AWS refuses subnets narrower than /28 (VPC user guide, subnet sizing)."""
 
@@ -35,6 +34,7 @@ class Network(pulumi.ComponentResource):
 
     vpc_id: pulumi.Output[str]
     subnet_ids: Sequence[pulumi.Output[str]]
+    route_table_id: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -49,14 +49,15 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         self.vpc_id = private.id
-        self.subnet_ids = self._subnets(private)
+        table = ec2.RouteTable(f"{name}-routes", vpc_id=private.id, tags=self._tags("routes"), opts=self._child)
+        self.route_table_id = table.id
+        self.subnet_ids = self._subnets(private, table)
         self.security_group_id = self._security_group(private).id
         self.register_outputs(
             {"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids, "security_group_id": self.security_group_id}
         )
 
-    def _subnets(self, private: ec2.Vpc) -> list[pulumi.Output[str]]:
-        table = ec2.RouteTable(f"{self._name}-routes", vpc_id=private.id, tags=self._tags("routes"), opts=self._child)
+    def _subnets(self, private: ec2.Vpc, table: ec2.RouteTable) -> list[pulumi.Output[str]]:
         ids = []
         for index, (zone, cidr) in enumerate(self._zones()):
             subnet = ec2.Subnet(
@@ -98,16 +99,6 @@ class Network(pulumi.ComponentResource):
                 cidr_ipv6=str(source) if source.version == 6 else None,
                 opts=self._child,
             )
-        vpc.SecurityGroupEgressRule(
-            f"{self._name}-endpoints",
-            security_group_id=group.id,
-            description="HTTPS to endpoints inside the VPC, nothing beyond it",
-            ip_protocol="tcp",
-            from_port=HTTPS_PORT,
-            to_port=HTTPS_PORT,
-            cidr_ipv4=str(self._args.cidr),
-            opts=self._child,
-        )
         return group
 
     def _tags(self, role: str) -> dict[str, str]:

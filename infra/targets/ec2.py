@@ -11,12 +11,12 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.network import Network, NetworkArgs
 from infra.components.node import Node, NodeArgs
 from infra.components.weight_volume import WeightVolume, WeightVolumeArgs, existing_gib
 from infra.errors import ResourceError
 from infra.settings import Settings
 from infra.sizing.result import Plan
+from infra.targets.ec2_network import find_account, make_network
 from infra.targets.outputs import Outputs
 
 __all__ = ["deploy"]
@@ -42,14 +42,11 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
     model_tags = {**tags, "seekstack:model": plan.model.label}
     zones = find_zones(settings, lookup)
     with looking_up():
+        account = find_account(settings, lookup)
         image_id = settings.ami_id or aws.ssm.get_parameter(name=IMAGE_PARAMETER, opts=lookup).value
         volume_gib = weight_volume_gib(plan, existing_gib("weights", zones[0], own, lookup))
     loading.join()
-    network = Network(
-        "network",
-        NetworkArgs(settings.vpc_cidr, zones, settings.intranet_cidrs, settings.port, tags),
-        opts,
-    )
+    network = make_network(settings, account, zones, tags, opts)
     weights = WeightVolume(
         "weights",
         WeightVolumeArgs(

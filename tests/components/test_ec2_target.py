@@ -11,39 +11,9 @@ from hypothesis import strategies as st
 from infra.components.network import allocate_subnets
 from infra.errors import ResourceError
 from infra.targets import ec2
+from tests.ec2_factories import COMPUTED, IMAGE, INVOKES, declare
 from tests.factories import make_plan, make_settings
 from tests.support import record
-
-ZONES = ["us-east-1c", "us-east-1a", "us-east-1b"]
-IMAGE = "ami-00000000000000001"
-INVOKES = {
-    "aws:index/getAvailabilityZones:getAvailabilityZones": lambda args: {"names": ZONES, "zoneIds": [], "id": "x"},
-    "aws:ssm/getParameter:getParameter": lambda args: {"value": IMAGE, "name": args["name"]},
-    "aws:ebs/getEbsVolumes:getEbsVolumes": lambda args: {"ids": [], "id": "x"},
-}
-COMPUTED = {
-    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 3},
-    "aws:ec2/instance:Instance": {"privateIp": "10.80.0.4"},
-}
-
-
-def declare(*, preview=False, existing=(), **over):
-    settings = make_settings(**over)
-    return record(
-        lambda: ec2.deploy(settings, make_plan(settings), {"region": "us-east-1"}).exports(),
-        preview=preview,
-        computed=COMPUTED,
-        invokes=INVOKES | volumes(existing),
-    )
-
-
-def volumes(sizes):
-    """Look-ups that find volumes of these sizes."""
-    by_id = {f"vol-{index}": size for index, size in enumerate(sizes)}
-    return {
-        "aws:ebs/getEbsVolumes:getEbsVolumes": lambda args: {"ids": list(by_id), "id": "x"},
-        "aws:ebs/getVolume:getVolume": lambda args: {"size": by_id[args["filters"][0]["values"][0]], "id": "x"},
-    }
 
 
 @pytest.mark.parametrize("preview", [True, False], ids=["preview", "update"])
@@ -64,15 +34,21 @@ def test_logical_names_hold_no_size_type_region_or_model():
     assert declare(model="1.5B").urns == declare(model="32B", concurrency=8, vpcCidr="172.16.0.0/16").urns
 
 
+def of_the_server(recording):
+    """Rules that let somebody in to the model server."""
+    rules = recording.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    return [rule for rule in rules if rule.inputs["securityGroupId"] == "network-server-id"]
+
+
 def test_only_the_intranet_reaches_the_model_and_only_its_port():
     recording = declare(port=9000)
-    rules = recording.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    rules = of_the_server(recording)
     assert [rule.inputs["cidrIpv4"] for rule in rules] == ["10.0.0.0/8", "192.168.0.0/16"]
     assert {(rule.inputs["fromPort"], rule.inputs["toPort"]) for rule in rules} == {(9000, 9000)}
 
 
 def test_an_ipv6_intranet_gets_an_ipv6_rule():
-    rule = declare(intranetCidrs=["fd00::/48"]).one("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    (rule,) = of_the_server(declare(intranetCidrs=["fd00::/48"]))
     assert rule.inputs["cidrIpv6"] == "fd00::/48"
     assert "cidrIpv4" not in rule.inputs
 
