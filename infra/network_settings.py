@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NetworkSettings", "network_settings"]
+__all__ = ["MOST_INTRANET_NETWORKS", "NetworkSettings", "network_settings"]
+
+MOST_INTRANET_NETWORKS = 14
+"""IPv4 networks for which a network ACL stays within 20 rules a direction, AWS's own last one included (VPC quotas)."""
 
 
 @dataclass(frozen=True, slots=True)

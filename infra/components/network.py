@@ -10,6 +10,7 @@ from itertools import islice
 import pulumi
 from pulumi_aws import ec2, vpc
 
+from infra.components.network_acl import egress_rules, ingress_rules
 from infra.private_network import Network as PrivateNetwork
 
 __all__ = ["Network", "NetworkArgs", "allocate_subnets"]
@@ -30,7 +31,7 @@ class NetworkArgs:
 
 
 class Network(pulumi.ComponentResource):
-    """VPC, one private subnet a zone, and the security group of the model server."""
+    """VPC, one private subnet a zone behind a network ACL, and the security group of the model server."""
 
     vpc_id: pulumi.Output[str]
     subnet_ids: Sequence[pulumi.Output[str]]
@@ -52,6 +53,7 @@ class Network(pulumi.ComponentResource):
         table = ec2.RouteTable(f"{name}-routes", vpc_id=private.id, tags=self._tags("routes"), opts=self._child)
         self.route_table_id = table.id
         self.subnet_ids = self._subnets(private, table)
+        self._wall(private)
         self.security_group_id = self._security_group(private).id
         self.register_outputs(
             {"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids, "security_group_id": self.security_group_id}
@@ -74,6 +76,19 @@ class Network(pulumi.ComponentResource):
             )
             ids.append(subnet.id)
         return ids
+
+    def _wall(self, private: ec2.Vpc) -> None:
+        sources, cidr = self._args.intranet_cidrs, self._args.cidr
+        ingress, egress = ingress_rules(sources, cidr, self._args.port), egress_rules(sources, cidr)
+        ec2.NetworkAcl(
+            f"{self._name}-wall",
+            vpc_id=private.id,
+            subnet_ids=self.subnet_ids,
+            ingress=[ec2.NetworkAclIngressArgs(**rule) for rule in ingress],
+            egress=[ec2.NetworkAclEgressArgs(**rule) for rule in egress],
+            tags=self._tags("wall"),
+            opts=self._child,
+        )
 
     def _zones(self) -> list[tuple[str, IPv4Network]]:
         zones = list(self._args.availability_zones)

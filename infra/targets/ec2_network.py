@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.components.endpoints import Account, Endpoints, EndpointsArgs
+from infra.components.flow_logs import FlowLogs, FlowLogsArgs
 from infra.components.network import Network, NetworkArgs
 from infra.settings import Settings
 
@@ -35,10 +36,11 @@ def find_account(settings: Settings, lookup: pulumi.InvokeOptions) -> Account:
 def make_network(
     settings: Settings, account: Account, zones: Sequence[str], tags: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> ServerNetwork:
-    """VPC, subnets, security group and endpoints."""
+    """VPC, subnets, security group, flow logs and endpoints."""
     network = Network(
         "network", NetworkArgs(settings.vpc_cidr, zones, settings.intranet_cidrs, settings.port, tags), opts
     )
+    FlowLogs("flow-logs", FlowLogsArgs(account, network.vpc_id, tags), opts)
     Endpoints(
         "endpoints",
         EndpointsArgs(
