@@ -2,7 +2,6 @@
 
 from ipaddress import IPv4Network
 
-import pulumi
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from infra.components.network import allocate_subnets
 from infra.errors import ResourceError
 from infra.targets import ec2
+from infra.targets.looking_up import looking_up
 from tests.ec2_factories import COMPUTED, IMAGE, INVOKES, declare
 from tests.factories import make_plan, make_settings
 from tests.support import record
@@ -144,10 +144,10 @@ def test_the_existing_volume_is_found_by_the_tags_and_zone_that_the_stack_gives_
 
 def test_a_look_up_that_is_refused_is_one_line_of_ours_and_a_bug_stays_a_bug():
     told = "invoke of aws:x:y failed: invocation of aws:x:y returned an error: UnauthorizedOperation: you\n may not"
-    with pytest.raises(ResourceError) as caught, ec2.looking_up():
+    with pytest.raises(ResourceError) as caught, looking_up():
         raise Exception(told)
     assert (caught.value.code, caught.value.message) == ("SKS0402", "UnauthorizedOperation: you may not")
-    with pytest.raises(KeyError), ec2.looking_up():
+    with pytest.raises(KeyError), looking_up():
         raise KeyError("names")
 
 
@@ -164,13 +164,6 @@ def test_tags_reach_every_taggable_resource():
     tagged = [resource for resource in recording.registrations if "tags" in resource.inputs]
     assert len(tagged) >= 8
     assert all(resource.inputs["tags"]["team"] == "search" for resource in tagged)
-
-
-def test_a_region_with_too_few_zones_is_refused_with_what_it_has():
-    settings = make_settings(availabilityZones=4)
-    with pytest.raises(ResourceError) as caught:
-        record(lambda: ec2.find_zones(settings, pulumi.InvokeOptions()), invokes=INVOKES)
-    assert caught.value.allowed == "1 to 3"
 
 
 @given(st.integers(16, 24), st.integers(1, 4))
