@@ -14,7 +14,16 @@ from typing import Any
 import pulumi
 from pulumi_aws import ec2, vpc
 
-__all__ = ["INTERFACE_SERVICES", "Account", "Endpoints", "EndpointsArgs", "own_account_policy", "s3_policy"]
+__all__ = [
+    "INTERFACE_SERVICES",
+    "Account",
+    "Endpoints",
+    "EndpointsArgs",
+    "SharedEndpoints",
+    "SharedEndpointsArgs",
+    "own_account_policy",
+    "s3_policy",
+]
 
 HTTPS_PORT = 443
 INTERFACE_SERVICES = (
@@ -128,6 +137,36 @@ class Endpoints(pulumi.ComponentResource):
 
     def _tags(self, role: str) -> dict[str, str]:
         return {**self._args.tags, "Name": f"{pulumi.get_stack()}-{self._name}-{role}"}
+
+
+@dataclass(frozen=True, slots=True)
+class SharedEndpointsArgs:
+    """The endpoints that an existing VPC has, by where they are: groups of its owner are not known here."""
+
+    cidrs: Sequence[str]
+    s3_prefix_list_id: str
+    client_group_id: pulumi.Input[str]
+
+
+class SharedEndpoints(pulumi.ComponentResource):
+    """Rules that let the servers out to endpoints which are not the stack's."""
+
+    def __init__(self, name: str, args: SharedEndpointsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("seekstack:aws:SharedEndpoints", name, None, opts)
+        destinations: dict[str, dict[str, Any]] = {"s3": {"prefix_list_id": args.s3_prefix_list_id}}
+        destinations |= {f"vpc-{index}": {"cidr_ipv4": cidr} for index, cidr in enumerate(args.cidrs)}
+        for role, destination in destinations.items():
+            vpc.SecurityGroupEgressRule(
+                f"{name}-to-{role}",
+                security_group_id=args.client_group_id,
+                description="HTTPS to endpoints of AWS services that the VPC has",
+                ip_protocol="tcp",
+                from_port=HTTPS_PORT,
+                to_port=HTTPS_PORT,
+                opts=pulumi.ResourceOptions(parent=self),
+                **destination,
+            )
+        self.register_outputs({})
 
 
 def own_account_policy(account: Account) -> str:

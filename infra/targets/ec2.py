@@ -13,10 +13,9 @@ from infra.components.node import Node, NodeArgs
 from infra.components.weight_volume import WeightVolume, WeightVolumeArgs, existing_gib
 from infra.settings import Settings
 from infra.sizing.result import Plan
-from infra.targets.ec2_network import find_account, make_network
+from infra.targets.ec2_network import find_account, find_site, make_network
 from infra.targets.looking_up import looking_up
 from infra.targets.outputs import Outputs
-from infra.targets.zones import find_zones
 
 __all__ = ["deploy"]
 
@@ -43,14 +42,14 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
         account = find_account(settings, lookup)
         image_id = settings.ami_id or aws.ssm.get_parameter(name=IMAGE_PARAMETER, opts=lookup).value
     loading.join()
-    zones = find_zones(settings, plan.instance.instance_type, lookup)
+    site = find_site(settings, plan.instance.instance_type, lookup)
     with looking_up():
-        volume_gib = weight_volume_gib(plan, existing_gib("weights", zones[0], own, lookup))
-    network = make_network(settings, account, zones, tags, opts)
+        volume_gib = weight_volume_gib(plan, existing_gib("weights", site.zones[0], own, lookup))
+    network = make_network(settings, account, site, tags, opts)
     weights = WeightVolume(
         "weights",
         WeightVolumeArgs(
-            zones[0],
+            site.zones[0],
             volume_gib,
             plan.volume.iops,
             plan.volume.throughput_mib_per_second,

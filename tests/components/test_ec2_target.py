@@ -25,7 +25,17 @@ def test_every_resource_hangs_below_its_component_and_uses_the_one_provider(prev
             assert "pulumi:providers:aws::aws" in resource.provider, resource.name
 
 
-@pytest.mark.parametrize("over", [{}, {"model": "32B"}, {"availabilityZones": 3}, {"protectWeights": False}])
+@pytest.mark.parametrize(
+    "over",
+    [
+        {},
+        {"model": "32B"},
+        {"availabilityZones": 3},
+        {"protectWeights": False},
+        {"natForStaging": True},
+        {"routes": [{"cidr": "10.0.0.0/8", "target": "tgw-0123456789abcdef0"}]},
+    ],
+)
 def test_preview_lists_exactly_what_update_creates(over):
     assert declare(preview=True, **over).urns == declare(**over).urns
 
@@ -53,6 +63,14 @@ def test_an_ipv6_intranet_gets_an_ipv6_rule():
     assert "cidrIpv4" not in rule.inputs
 
 
+PUBLIC = {
+    "aws:ec2/internetGateway:InternetGateway",
+    "aws:ec2/eip:Eip",
+    "aws:ec2/natGateway:NatGateway",
+}
+WORLD = ("0.0.0.0/0", "::/0")
+
+
 @given(
     st.lists(
         st.sampled_from(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fd00::/8", "10.1.2.0/24"]),
@@ -61,20 +79,27 @@ def test_an_ipv6_intranet_gets_an_ipv6_rule():
     ),
     st.sampled_from(["1.5B", "7B", "14B"]),
     st.integers(1, 3),
+    st.booleans(),
+    st.booleans(),
 )
-@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_configuration_gives_a_public_address_or_a_door_to_the_world(cidrs, model, zones):
-    recording = declare(intranetCidrs=cidrs, model=model, availabilityZones=zones)
-    assert not {resource.type for resource in recording.registrations} & {
-        "aws:ec2/internetGateway:InternetGateway",
-        "aws:ec2/eip:Eip",
-        "aws:ec2/natGateway:NatGateway",
-    }
+@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_configuration_gives_a_server_a_public_address_or_a_door_to_the_world(cidrs, model, zones, nat, endpoints):
+    """A NAT gateway for staging is the one public address there can be, and the way it opens leads out only."""
+    recording = declare(
+        intranetCidrs=cidrs, model=model, availabilityZones=zones, natForStaging=nat, vpcEndpoints=endpoints
+    )
+    public = {resource.name for resource in recording.registrations if resource.type in PUBLIC}
+    assert public == ({"staging-internet", "staging-address", "staging-nat"} if nat else set())
+    world = set()
     for resource in recording.registrations:
         assert resource.inputs.get("mapPublicIpOnLaunch") in (None, False)
         assert resource.inputs.get("associatePublicIpAddress") in (None, False)
-        for key in ("cidrIpv4", "cidrIpv6", "cidrBlock"):
-            assert resource.inputs.get(key) not in ("0.0.0.0/0", "::/0")
+        keys = ("cidrIpv4", "cidrIpv6", "cidrBlock", "destinationCidrBlock")
+        if any(resource.inputs.get(key) in WORLD for key in keys):
+            world.add(resource.name)
+            assert "Ingress" not in resource.type
+    assert world == ({"staging-way-out", "staging-to-internet", "staging-to-hub"} if nat else set())
+    assert recording.one("aws:ec2/instance:Instance").inputs["subnetId"] == "network-private-0-id"
 
 
 def test_the_volume_is_encrypted_gp3_in_the_servers_zone_and_protected_by_default():
