@@ -58,7 +58,7 @@ class ConfigKey:
         full, example = f"seekstack:{self.name}", EXAMPLES.get(self.name, "<value>")
         if self.kind not in ENTRIES:
             return f"pulumi config set {full} {example}"
-        path = full + (entry or ENTRIES[self.kind])
+        path = full + (entry or FIRST_ENTRIES.get(self.name, ENTRIES[self.kind]))
         is_other = isinstance(raw, Mapping if self.kind == "array" else list)
         first = f"pulumi config rm {full}, then: " if is_other else ""
         return f"{first}pulumi config set --path '{path}' {example}"
@@ -154,7 +154,9 @@ def _shown(raw: object) -> str:
 
 ENTRIES = {"array": "[0]", "object": ".team"}
 """The first entry of each kind of collection, for commands."""
-EXAMPLES = {"intranetCidrs": "10.0.0.0/8"}
+FIRST_ENTRIES = {"routes": "[0].cidr"}
+"""Where an entry is more than one value."""
+EXAMPLES = {"intranetCidrs": "10.0.0.0/8", "routes": "10.0.0.0/8", "subnetIds": "<subnet id>", "vpcId": "<VPC id>"}
 
 PROVIDER_KEYS: Mapping[str, str] = {
     "aws": (
@@ -266,6 +268,46 @@ KEYS: tuple[ConfigKey, ...] = (
         (),
     ),
     ConfigKey("availabilityZones", "integer", read_integer(1, 4), "1 to 4", "EC2: zones that get a private subnet", 2),
+    ConfigKey(
+        "vpcEndpoints",
+        "boolean",
+        read_boolean,
+        "true or false",
+        "EC2: private doors to AWS services, paid by zone and hour; false leaves S3 alone, which is free",
+        True,
+    ),
+    ConfigKey(
+        "vpcId",
+        "string",
+        read_pattern(r"vpc-[0-9a-f]{8,17}", "a VPC id"),
+        "a VPC id such as vpc-0123456789abcdef0",
+        "EC2: an existing VPC, with subnetIds; left out, the stack makes one",
+        unset="",
+    ),
+    ConfigKey(
+        "subnetIds",
+        "array",
+        read_list,
+        "a list of subnet ids",
+        "EC2: private subnets of vpcId, one a zone; the servers and their weights stand in the first",
+        (),
+    ),
+    ConfigKey(
+        "routes",
+        "array",
+        read_list,
+        "a list of {cidr, target}; a target is a vgw-, tgw- or pcx- id",
+        "EC2: ways from the new VPC to private networks, by VPN gateway, transit gateway or peering",
+        (),
+    ),
+    ConfigKey(
+        "natForStaging",
+        "boolean",
+        read_boolean,
+        "true or false",
+        "EC2: a NAT gateway, to stage weights from a hub on the internet; set it back to false after staging",
+        False,
+    ),
     ConfigKey(
         "loadTargetSeconds",
         "integer",

@@ -8,12 +8,15 @@ error, so a world-open rule cannot be expressed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 __all__ = [
     "PRIVATE_RANGES",
     "SMALLEST_OWN_PREFIX",
     "Network",
+    "PrivateRoute",
+    "contains",
     "parse_network",
     "parse_own_network",
     "parse_private_network",
@@ -31,6 +34,14 @@ PRIVATE_RANGES: tuple[Network, ...] = (
 
 SMALLEST_OWN_PREFIX = {4: 16, 6: 32}
 """The widest public range one organisation owns: a /16 (65,536 addresses) or, for IPv6, a /32 (one allocation)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateRoute:
+    """A way to a private network: through a VPN gateway (vgw-), a transit gateway (tgw-) or a peering (pcx-)."""
+
+    cidr: IPv4Network
+    target: str
 
 
 def parse_network(text: object) -> Network:
@@ -63,12 +74,13 @@ def parse_own_network(text: object) -> Network:
 def parse_private_network(text: object, own: Sequence[Network] = ()) -> Network:
     """`text` as a network inside a private range or inside one of `own`; ValueError otherwise."""
     network = parse_network(text)
-    if not any(_contains(allowed, network) for allowed in (*PRIVATE_RANGES, *own)):
+    if not any(contains(allowed, network) for allowed in (*PRIVATE_RANGES, *own)):
         raise ValueError(f"{network} reaches beyond the intranet")
     return network
 
 
-def _contains(outer: Network, inner: Network) -> bool:
+def contains(outer: Network, inner: Network) -> bool:
+    """Whether every address of `inner` is one of `outer`; never between IPv4 and IPv6."""
     if isinstance(outer, IPv4Network) and isinstance(inner, IPv4Network):
         return inner.subnet_of(outer)
     return isinstance(outer, IPv6Network) and isinstance(inner, IPv6Network) and inner.subnet_of(outer)

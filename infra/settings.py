@@ -15,6 +15,7 @@ from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.load import Catalog
 from infra.config_keys import KEYS, PROVIDER_KEYS, REQUIRED, ConfigKey, entry_path, read_text
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
+from infra.network_settings import NetworkSettings, network_settings, refuse_collisions
 from infra.private_network import Network, parse_own_network, parse_private_network
 
 __all__ = ["Settings", "Target", "in_order", "parse"]
@@ -60,6 +61,7 @@ class Settings:
     intranet_cidrs: tuple[Network, ...]
     """The only sources that reach the model server."""
     availability_zones: int
+    network: NetworkSettings
     load_target_seconds: int
     """How long reading the weights from the volume may take; sizes IOPS and throughput."""
     port: int
@@ -114,6 +116,7 @@ def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settin
     own = reader.networks(
         "ownCidrs", values["ownCidrs"], parse_own_network, "a public range, /16 (IPv6: /32) or narrower"
     )
+    vpc_cidr = reader.vpc(values["vpcCidr"])
     settings = Settings(
         model=reader.known("model", values["model"], reader.catalog.model, lambda found: found.id),
         target=target,
@@ -127,11 +130,12 @@ def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settin
         ),
         gpu=reader.known("gpu", values["gpu"], reader.catalog.gpu, lambda found: found.name),
         gpus=values["gpus"],
-        vpc_cidr=reader.vpc(values["vpcCidr"]),
+        vpc_cidr=vpc_cidr,
         intranet_cidrs=reader.networks(
             "intranetCidrs", values["intranetCidrs"], lambda text: parse_private_network(text, own), PRIVATE
         ),
         availability_zones=values["availabilityZones"],
+        network=network_settings(reader, values, own, vpc_cidr),
         load_target_seconds=values["loadTargetSeconds"],
         port=values["port"],
         image=values["image"],
@@ -146,6 +150,9 @@ def _settings(reader: _Reader, values: dict[str, Any], region: object) -> Settin
         warnings=tuple(reader.warnings),
     )
     reader.require_for_target(settings, region)
+    makes_vpc = target is Target.EC2 and settings.network.vpc_id is None
+    if makes_vpc and not any(error.key == "seekstack:vpcCidr" for error in reader.errors):
+        refuse_collisions(reader, vpc_cidr, settings.intranet_cidrs, values["intranetCidrs"] or ())
     return settings
 
 

@@ -113,10 +113,19 @@ def _networks(ec2: Any) -> Found:
         if table.main_association_id is None:
             yield "ec2:route-table", table.id
         yield from (("ec2:route-table-association", identity) for identity in table._associations)
-        yield from (("ec2:route", route.id) for route in table.routes if not route.local)
+        yield from (
+            (("derived " if _is_of_an_endpoint(route) else "") + "ec2:route", route.id)
+            for route in table.routes
+            if not route.local
+        )
     yield from (("ec2:nat-gateway", item.id) for item in ec2.nat_gateways.values() if item.state != "deleted")
     yield from (("ec2:vpc-endpoint", item.id) for item in ec2.vpc_end_points.values() if item.state != "deleted")
     yield from (("ec2:elastic-ip", item.allocation_id or item.public_ip) for item in ec2.addresses)
+
+
+def _is_of_an_endpoint(route: Any) -> bool:
+    """A gateway endpoint writes its route itself, and takes it away again."""
+    return str(getattr(route.gateway, "id", "")).startswith("vpce-")
 
 
 def _security_groups(ec2: Any) -> Found:

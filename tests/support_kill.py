@@ -61,8 +61,9 @@ def orphans(stack: PulumiStack, endpoint: str) -> dict[str, list[str]]:
     recorded: set[str] = set()
     for resource in stack.resources():
         outputs = resource.get("outputs", {})
-        # An attachment's id in Pulumi is a checksum; AWS has none, so the census names it by its two ends.
+        # Ids of attachments and routes are checksums in Pulumi; AWS has none, so the census names them by their ends.
         recorded |= {str(resource.get("id")), f"{outputs.get('volumeId')}:{outputs.get('instanceId')}"}
+        recorded |= {f"{outputs.get('routeTableId')}~{outputs.get('destinationCidrBlock')}"}
     found = {kind: [one for one in ids if one not in recorded] for kind, ids in fake_aws.existing(endpoint).items()}
     return {kind: ids for kind, ids in found.items() if ids}
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.components.network import Network, NetworkArgs
 from infra.components.node import Node, NodeArgs
 from infra.components.weight_volume import WeightVolume, WeightVolumeArgs, existing_gib
-from infra.errors import ResourceError
 from infra.settings import Settings
 from infra.sizing.result import Plan
+from infra.targets.ec2_network import find_account, find_site, make_network
+from infra.targets.looking_up import looking_up
 from infra.targets.outputs import Outputs
 
 __all__ = ["deploy"]
@@ -40,20 +38,18 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
     tags = {**dict(settings.tags), **own}
     # Only what changes with the model names it: a network tagged with it would show in every preview of another model.
     model_tags = {**tags, "seekstack:model": plan.model.label}
-    zones = find_zones(settings, lookup)
     with looking_up():
+        account = find_account(settings, lookup)
         image_id = settings.ami_id or aws.ssm.get_parameter(name=IMAGE_PARAMETER, opts=lookup).value
-        volume_gib = weight_volume_gib(plan, existing_gib("weights", zones[0], own, lookup))
     loading.join()
-    network = Network(
-        "network",
-        NetworkArgs(settings.vpc_cidr, zones, settings.intranet_cidrs, settings.port, tags),
-        opts,
-    )
+    site = find_site(settings, plan.instance.instance_type, lookup)
+    with looking_up():
+        volume_gib = weight_volume_gib(plan, existing_gib("weights", site.zones[0], own, lookup))
+    network = make_network(settings, account, site, tags, opts)
     weights = WeightVolume(
         "weights",
         WeightVolumeArgs(
-            zones[0],
+            site.zones[0],
             volume_gib,
             plan.volume.iops,
             plan.volume.throughput_mib_per_second,
@@ -86,23 +82,6 @@ def deploy(settings: Settings, plan: Plan, provider_arguments: Mapping[str, Any]
     )
 
 
-def find_zones(settings: Settings, lookup: pulumi.InvokeOptions) -> list[str]:
-    """The first zones of the region by name, so that a second run finds the same."""
-    with looking_up():
-        names = sorted(aws.get_availability_zones(state="available", opts=lookup).names)
-    wanted = settings.availability_zones
-    if len(names) < wanted:
-        raise ResourceError(
-            f"{settings.region} has {len(names)} availability zones, {wanted} are configured",
-            code="SKS0401",
-            key="seekstack:availabilityZones",
-            value=wanted,
-            allowed=f"1 to {len(names)}" if names else "a region with zones that this account may use",
-            fix=f"pulumi config set seekstack:availabilityZones {len(names)}" if names else "name another aws:region",
-        )
-    return names[:wanted]
-
-
 def weight_volume_gib(plan: Plan, existing: int) -> int:
     """What the plan needs, or what there is: EBS refuses to make a volume smaller."""
     if existing > plan.volume.size_gib:
@@ -111,20 +90,3 @@ def weight_volume_gib(plan: Plan, existing: int) -> int:
             f"{plan.volume.size_gib})"
         )
     return max(existing, plan.volume.size_gib)
-
-
-@contextmanager
-def looking_up() -> Iterator[None]:
-    """A look-up that AWS or its plugin refuses is one line: the SDK raises a bare Exception, shown with a traceback."""
-    try:
-        yield
-    except Exception as error:
-        told = re.fullmatch(r"(?s)invoke of (\S+) failed: (?:invocation of \S+ returned an error: )?(.*)", str(error))
-        if told is None:
-            raise
-        raise ResourceError(
-            " ".join(told[2].split()),
-            code="SKS0402",
-            key=told[1],
-            fix="look at region and credentials (the stack's aws: keys), then run it again",
-        ) from None

@@ -13,6 +13,16 @@ from sandbox.aws_provider.convert import object_from_aws
 from sandbox.aws_provider.description import ec2_tags
 from sandbox.aws_provider.document import search
 from sandbox.aws_provider.errors import explain
+from sandbox.aws_provider.invokes_network import (
+    filters_of,
+    instance_type_offerings,
+    managed_prefix_list,
+    route_table,
+    route_tables,
+    subnet,
+    subnets,
+    vpc,
+)
 from sandbox.aws_provider.schema import Schema, is_optional, zero
 from sandbox.plugin import PluginError
 
@@ -86,7 +96,7 @@ def _partition(_: Arguments, clients: Clients, region: str) -> dict[str, Any]:
 
 
 def _availability_zones(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
-    filters = _filters(arguments)
+    filters = filters_of(arguments)
     if arguments.get("state"):
         filters.append({"Name": "state", "Values": [arguments["state"]]})
     zones = clients.client("ec2", region).describe_availability_zones(
@@ -103,12 +113,8 @@ def _availability_zones(arguments: Arguments, clients: Clients, region: str) -> 
     }
 
 
-def _filters(arguments: Arguments) -> list[dict[str, Any]]:
-    return [{"Name": item["name"], "Values": list(item["values"])} for item in arguments.get("filters") or ()]
-
-
 def _ami(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
-    members: dict[str, Any] = {"Filters": _filters(arguments)}
+    members: dict[str, Any] = {"Filters": filters_of(arguments)}
     for member, name in (("Owners", "owners"), ("ExecutableUsers", "executableUsers")):
         if arguments.get(name):
             members[member] = list(arguments[name])
@@ -235,14 +241,14 @@ def _instance_type(arguments: Arguments, clients: Clients, region: str) -> dict[
 
 def _volumes(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
     """Ids of the volumes that fit; none is no error."""
-    filters = _filters(arguments)
+    filters = filters_of(arguments)
     filters += [{"Name": f"tag:{key}", "Values": [value]} for key, value in (arguments.get("tags") or {}).items()]
     found = clients.client("ec2", region).describe_volumes(Filters=filters)["Volumes"]
     return {"id": region, "ids": [volume["VolumeId"] for volume in found], "filters": arguments.get("filters")}
 
 
 def _volume(arguments: Arguments, clients: Clients, region: str) -> dict[str, Any]:
-    found = clients.client("ec2", region).describe_volumes(Filters=_filters(arguments))["Volumes"]
+    found = clients.client("ec2", region).describe_volumes(Filters=filters_of(arguments))["Volumes"]
     if not found:
         raise PluginError(
             "invoking aws:ebs/getVolume:getVolume: Your query returned no results. Please change your search criteria"
@@ -270,6 +276,17 @@ INVOKES: Final[Mapping[str, LookUp]] = {
     "aws:ebs/getVolume:getVolume": LookUp(_volume, "ec2", "describe_volumes"),
     "aws:ec2/getAmi:getAmi": LookUp(_ami, "ec2", "describe_images"),
     "aws:ec2/getInstanceType:getInstanceType": LookUp(_instance_type, "ec2", "describe_instance_types"),
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": LookUp(
+        instance_type_offerings, "ec2", "describe_instance_type_offerings"
+    ),
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": LookUp(
+        managed_prefix_list, "ec2", "describe_managed_prefix_lists"
+    ),
+    "aws:ec2/getRouteTable:getRouteTable": LookUp(route_table, "ec2", "describe_route_tables"),
+    "aws:ec2/getRouteTables:getRouteTables": LookUp(route_tables, "ec2", "describe_route_tables"),
+    "aws:ec2/getSubnet:getSubnet": LookUp(subnet, "ec2", "describe_subnets"),
+    "aws:ec2/getSubnets:getSubnets": LookUp(subnets, "ec2", "describe_subnets"),
+    "aws:ec2/getVpc:getVpc": LookUp(vpc, "ec2", "describe_vpcs"),
     "aws:index/getAvailabilityZones:getAvailabilityZones": LookUp(
         _availability_zones, "ec2", "describe_availability_zones"
     ),

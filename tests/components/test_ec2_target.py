@@ -2,7 +2,6 @@
 
 from ipaddress import IPv4Network
 
-import pulumi
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -11,39 +10,10 @@ from hypothesis import strategies as st
 from infra.components.network import allocate_subnets
 from infra.errors import ResourceError
 from infra.targets import ec2
+from infra.targets.looking_up import looking_up
+from tests.ec2_factories import COMPUTED, IMAGE, INVOKES, declare
 from tests.factories import make_plan, make_settings
 from tests.support import record
-
-ZONES = ["us-east-1c", "us-east-1a", "us-east-1b"]
-IMAGE = "ami-00000000000000001"
-INVOKES = {
-    "aws:index/getAvailabilityZones:getAvailabilityZones": lambda args: {"names": ZONES, "zoneIds": [], "id": "x"},
-    "aws:ssm/getParameter:getParameter": lambda args: {"value": IMAGE, "name": args["name"]},
-    "aws:ebs/getEbsVolumes:getEbsVolumes": lambda args: {"ids": [], "id": "x"},
-}
-COMPUTED = {
-    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 3},
-    "aws:ec2/instance:Instance": {"privateIp": "10.80.0.4"},
-}
-
-
-def declare(*, preview=False, existing=(), **over):
-    settings = make_settings(**over)
-    return record(
-        lambda: ec2.deploy(settings, make_plan(settings), {"region": "us-east-1"}).exports(),
-        preview=preview,
-        computed=COMPUTED,
-        invokes=INVOKES | volumes(existing),
-    )
-
-
-def volumes(sizes):
-    """Look-ups that find volumes of these sizes."""
-    by_id = {f"vol-{index}": size for index, size in enumerate(sizes)}
-    return {
-        "aws:ebs/getEbsVolumes:getEbsVolumes": lambda args: {"ids": list(by_id), "id": "x"},
-        "aws:ebs/getVolume:getVolume": lambda args: {"size": by_id[args["filters"][0]["values"][0]], "id": "x"},
-    }
 
 
 @pytest.mark.parametrize("preview", [True, False], ids=["preview", "update"])
@@ -55,7 +25,17 @@ def test_every_resource_hangs_below_its_component_and_uses_the_one_provider(prev
             assert "pulumi:providers:aws::aws" in resource.provider, resource.name
 
 
-@pytest.mark.parametrize("over", [{}, {"model": "32B"}, {"availabilityZones": 3}, {"protectWeights": False}])
+@pytest.mark.parametrize(
+    "over",
+    [
+        {},
+        {"model": "32B"},
+        {"availabilityZones": 3},
+        {"protectWeights": False},
+        {"natForStaging": True},
+        {"routes": [{"cidr": "10.0.0.0/8", "target": "tgw-0123456789abcdef0"}]},
+    ],
+)
 def test_preview_lists_exactly_what_update_creates(over):
     assert declare(preview=True, **over).urns == declare(**over).urns
 
@@ -64,17 +44,31 @@ def test_logical_names_hold_no_size_type_region_or_model():
     assert declare(model="1.5B").urns == declare(model="32B", concurrency=8, vpcCidr="172.16.0.0/16").urns
 
 
+def of_the_server(recording):
+    """Rules that let somebody in to the model server."""
+    rules = recording.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    return [rule for rule in rules if rule.inputs["securityGroupId"] == "network-server-id"]
+
+
 def test_only_the_intranet_reaches_the_model_and_only_its_port():
     recording = declare(port=9000)
-    rules = recording.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    rules = of_the_server(recording)
     assert [rule.inputs["cidrIpv4"] for rule in rules] == ["10.0.0.0/8", "192.168.0.0/16"]
     assert {(rule.inputs["fromPort"], rule.inputs["toPort"]) for rule in rules} == {(9000, 9000)}
 
 
 def test_an_ipv6_intranet_gets_an_ipv6_rule():
-    rule = declare(intranetCidrs=["fd00::/48"]).one("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    (rule,) = of_the_server(declare(intranetCidrs=["fd00::/48"]))
     assert rule.inputs["cidrIpv6"] == "fd00::/48"
     assert "cidrIpv4" not in rule.inputs
+
+
+PUBLIC = {
+    "aws:ec2/internetGateway:InternetGateway",
+    "aws:ec2/eip:Eip",
+    "aws:ec2/natGateway:NatGateway",
+}
+WORLD = ("0.0.0.0/0", "::/0")
 
 
 @given(
@@ -85,20 +79,27 @@ def test_an_ipv6_intranet_gets_an_ipv6_rule():
     ),
     st.sampled_from(["1.5B", "7B", "14B"]),
     st.integers(1, 3),
+    st.booleans(),
+    st.booleans(),
 )
-@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_configuration_gives_a_public_address_or_a_door_to_the_world(cidrs, model, zones):
-    recording = declare(intranetCidrs=cidrs, model=model, availabilityZones=zones)
-    assert not {resource.type for resource in recording.registrations} & {
-        "aws:ec2/internetGateway:InternetGateway",
-        "aws:ec2/eip:Eip",
-        "aws:ec2/natGateway:NatGateway",
-    }
+@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_configuration_gives_a_server_a_public_address_or_a_door_to_the_world(cidrs, model, zones, nat, endpoints):
+    """A NAT gateway for staging is the one public address there can be, and the way it opens leads out only."""
+    recording = declare(
+        intranetCidrs=cidrs, model=model, availabilityZones=zones, natForStaging=nat, vpcEndpoints=endpoints
+    )
+    public = {resource.name for resource in recording.registrations if resource.type in PUBLIC}
+    assert public == ({"staging-internet", "staging-address", "staging-nat"} if nat else set())
+    world = set()
     for resource in recording.registrations:
         assert resource.inputs.get("mapPublicIpOnLaunch") in (None, False)
         assert resource.inputs.get("associatePublicIpAddress") in (None, False)
-        for key in ("cidrIpv4", "cidrIpv6", "cidrBlock"):
-            assert resource.inputs.get(key) not in ("0.0.0.0/0", "::/0")
+        keys = ("cidrIpv4", "cidrIpv6", "cidrBlock", "destinationCidrBlock")
+        if any(resource.inputs.get(key) in WORLD for key in keys):
+            world.add(resource.name)
+            assert "Ingress" not in resource.type
+    assert world == ({"staging-way-out", "staging-to-internet", "staging-to-hub"} if nat else set())
+    assert recording.one("aws:ec2/instance:Instance").inputs["subnetId"] == "network-private-0-id"
 
 
 def test_the_volume_is_encrypted_gp3_in_the_servers_zone_and_protected_by_default():
@@ -168,10 +169,10 @@ def test_the_existing_volume_is_found_by_the_tags_and_zone_that_the_stack_gives_
 
 def test_a_look_up_that_is_refused_is_one_line_of_ours_and_a_bug_stays_a_bug():
     told = "invoke of aws:x:y failed: invocation of aws:x:y returned an error: UnauthorizedOperation: you\n may not"
-    with pytest.raises(ResourceError) as caught, ec2.looking_up():
+    with pytest.raises(ResourceError) as caught, looking_up():
         raise Exception(told)
     assert (caught.value.code, caught.value.message) == ("SKS0402", "UnauthorizedOperation: you may not")
-    with pytest.raises(KeyError), ec2.looking_up():
+    with pytest.raises(KeyError), looking_up():
         raise KeyError("names")
 
 
@@ -188,13 +189,6 @@ def test_tags_reach_every_taggable_resource():
     tagged = [resource for resource in recording.registrations if "tags" in resource.inputs]
     assert len(tagged) >= 8
     assert all(resource.inputs["tags"]["team"] == "search" for resource in tagged)
-
-
-def test_a_region_with_too_few_zones_is_refused_with_what_it_has():
-    settings = make_settings(availabilityZones=4)
-    with pytest.raises(ResourceError) as caught:
-        record(lambda: ec2.find_zones(settings, pulumi.InvokeOptions()), invokes=INVOKES)
-    assert caught.value.allowed == "1 to 3"
 
 
 @given(st.integers(16, 24), st.integers(1, 4))

@@ -29,8 +29,8 @@ def layer(ours: str = "", theirs: str = "", *, forbidden_stdlib: str = "") -> La
 IO_MODULES = "os io pathlib subprocess socket urllib http shutil tempfile random time threading asyncio"
 FACTS = "infra.units infra.numbers infra.errors infra.private_network infra.bounded_yaml infra.catalog"
 PURE = (
-    f"{FACTS} infra.config_keys infra.stack_file infra.settings infra.sizing infra.inventory infra.planning "
-    "infra.serving"
+    f"{FACTS} infra.config_keys infra.stack_file infra.network_settings infra.settings infra.sizing infra.inventory "
+    "infra.planning infra.serving"
 )
 PULUMI = "pulumi pulumi_aws pulumi_kubernetes"
 
@@ -50,7 +50,8 @@ LAYERS = {
     "infra.catalog.refresh": layer(FACTS, "yaml boto3 botocore"),
     "infra.config_keys": layer(FACTS),
     "infra.stack_file": layer(f"{FACTS} infra.config_keys", "yaml"),
-    "infra.settings": layer(f"{FACTS} infra.config_keys"),
+    "infra.network_settings": layer(f"{FACTS} infra.config_keys"),
+    "infra.settings": layer(f"{FACTS} infra.config_keys infra.network_settings"),
     "infra.sizing": layer(f"{FACTS} infra.settings infra.sizing", forbidden_stdlib=IO_MODULES),
     "infra.inventory": layer(f"{FACTS} infra.sizing", "yaml"),
     "infra.planning": layer(PURE),

@@ -255,6 +255,15 @@ def test_counts_a_network_without_what_aws_puts_into_it(endpoint: str, clients: 
     assert found["ec2:network-acl"] == [acl]
 
 
+def test_the_route_of_a_gateway_endpoint_is_the_endpoints_own(endpoint: str, clients: Clients) -> None:
+    ec2 = clients("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[table])
+    assert "ec2:route" not in fake_aws.existing(endpoint)
+    assert len(fake_aws.derived(endpoint)["ec2:route"]) == 1
+
+
 def test_tells_a_callers_open_egress_rule_from_the_one_aws_makes(endpoint: str, clients: Clients) -> None:
     ec2 = clients("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

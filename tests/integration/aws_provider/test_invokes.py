@@ -20,6 +20,16 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "aws:ebs/getVolume:getVolume": {"mostRecent": True, "filters": [{"name": "tag:Name", "values": ["looked-up"]}]},
     "aws:ec2/getAmi:getAmi": {"filters": [{"name": "image-id", "values": [GPU_IMAGE.id(REGION)]}]},
     "aws:ec2/getInstanceType:getInstanceType": {"instanceType": "g5.12xlarge"},
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {
+        "locationType": "availability-zone",
+        "filters": [{"name": "instance-type", "values": ["g5.12xlarge"]}],
+    },
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": {"name": f"com.amazonaws.{REGION}.s3"},
+    "aws:ec2/getRouteTable:getRouteTable": {"tags": {"Name": "looked-up"}},
+    "aws:ec2/getRouteTables:getRouteTables": {},
+    "aws:ec2/getSubnet:getSubnet": {"availabilityZone": f"{REGION}a"},
+    "aws:ec2/getSubnets:getSubnets": {"tags": {"Name": "none"}},
+    "aws:ec2/getVpc:getVpc": {"filters": [{"name": "is-default", "values": ["true"]}]},
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"state": "available"},
     "aws:index/getCallerIdentity:getCallerIdentity": {},
     "aws:index/getPartition:getPartition": {},
@@ -38,10 +48,18 @@ def a_volume(world: World, name: str, size: int) -> str:
     return str(made["VolumeId"])
 
 
+def a_route_table(world: World, name: str) -> None:
+    vpc = world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    tags = [{"ResourceType": "route-table", "Tags": [{"Key": "Name", "Value": name}]}]
+    world.client("ec2").create_route_table(VpcId=vpc, TagSpecifications=tags)
+
+
 @pytest.mark.parametrize("token", sorted(INVOKES))
 def test_every_declared_output_is_there(world: World, token: str) -> None:
     if token == "aws:ebs/getVolume:getVolume":
         a_volume(world, "looked-up", 8)
+    if token == "aws:ec2/getRouteTable:getRouteTable":
+        a_route_table(world, "looked-up")
     found = look_up(world, token, **ARGUMENTS[token])
     kinds = world.schema.functions[token].outputs
     assert set(found) <= set(kinds)
@@ -113,3 +131,46 @@ def test_a_gap_of_the_fake_is_named_by_the_service_that_was_asked(
     monkeypatch.setitem(INVOKES, token, dataclasses.replace(INVOKES[token], find=unmodelled))  # type: ignore[misc]
     with pytest.raises(PluginError, match=r"not modelled by the sandbox: ec2\.describe_availability_zones"):
         look_up(world, token)
+
+
+def test_says_in_which_zones_a_type_is_sold_and_that_a_type_of_no_zone_is_sold_nowhere(world: World) -> None:
+    token = "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings"
+    found = look_up(world, token, **ARGUMENTS[token])
+    assert set(found["instanceTypes"]) == {"g5.12xlarge"}
+    assert set(found["locations"]) <= {f"{REGION}{letter}" for letter in "abc"}
+    none = [{"name": "instance-type", "values": ["g99.xlarge"]}]
+    assert look_up(world, token, locationType="availability-zone", filters=none)["locations"] == []
+
+
+def test_a_route_table_shows_the_routes_of_people_and_not_those_of_aws(world: World) -> None:
+    ec2 = world.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[table])
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    found = look_up(world, "aws:ec2/getRouteTable:getRouteTable", routeTableId=table)
+    assert [(route["cidrBlock"], route["gatewayId"]) for route in found["routes"]] == [("0.0.0.0/0", gateway)]
+    tables = look_up(world, "aws:ec2/getRouteTables:getRouteTables", vpcId=vpc)["ids"]
+    assert table in tables
+    assert len(tables) == 2  # the main one came with the VPC
+
+
+def test_a_vpc_tells_whether_it_resolves_names_and_a_subnet_where_it_is(world: World) -> None:
+    ec2 = world.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24", AvailabilityZone=f"{REGION}b")["Subnet"]["SubnetId"]
+    found = look_up(world, "aws:ec2/getVpc:getVpc", id=vpc)
+    assert (found["enableDnsSupport"], found["enableDnsHostnames"], found["cidrBlock"]) == (True, False, "10.0.0.0/16")
+    one = look_up(world, "aws:ec2/getSubnet:getSubnet", id=subnet)
+    assert (one["vpcId"], one["availabilityZone"], one["mapPublicIpOnLaunch"]) == (vpc, f"{REGION}b", False)
+    mine = [{"name": "vpc-id", "values": [vpc]}]
+    assert look_up(world, "aws:ec2/getSubnets:getSubnets", filters=mine)["ids"] == [subnet]
+
+
+def test_a_look_up_of_one_that_finds_none_or_several_is_refused(world: World) -> None:
+    with pytest.raises(PluginError, match="no matching EC2 Managed Prefix List"):
+        look_up(world, "aws:ec2/getManagedPrefixList:getManagedPrefixList", name="com.amazonaws.nowhere.s3")
+    with pytest.raises(PluginError, match="multiple matching EC2 Subnet"):
+        look_up(world, "aws:ec2/getSubnet:getSubnet", defaultForAz=True)
