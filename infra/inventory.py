@@ -14,8 +14,8 @@ import yaml
 
 from infra.bounded_yaml import UnreadableYamlError, compose, read_text
 from infra.catalog.facts import Catalog, GpuFacts
+from infra.digits import read_number, read_whole
 from infra.errors import ConfigurationError, ConfigurationErrors, Location
-from infra.numbers import read_number, read_whole
 from infra.sizing.compatibility_rules import FORMS
 from infra.sizing.hosts import Host
 from infra.units import gib

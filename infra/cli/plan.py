@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.cli.output import add_json_flag, write_json
 from infra.cli.plan_tables import show, show_training
-from infra.numbers import read_number, read_whole
+from infra.digits import read_number, read_whole
 
 if TYPE_CHECKING:
     from infra.catalog.facts import Catalog

@@ -27,7 +27,7 @@ def layer(ours: str = "", theirs: str = "", *, forbidden_stdlib: str = "") -> La
 
 
 IO_MODULES = "os io pathlib subprocess socket urllib http shutil tempfile random time threading asyncio"
-FACTS = "infra.units infra.numbers infra.errors infra.private_network infra.bounded_yaml infra.catalog"
+FACTS = "infra.units infra.digits infra.errors infra.private_network infra.bounded_yaml infra.catalog"
 PURE = (
     f"{FACTS} infra.config_keys infra.stack_file infra.network_settings infra.settings infra.sizing infra.inventory "
     "infra.planning infra.serving"
@@ -41,7 +41,7 @@ LAYERS = {
     "node": layer("node", "jinja2 yaml"),
     "infra": layer(),
     "infra.units": layer(),
-    "infra.numbers": layer(),
+    "infra.digits": layer(),
     "infra.sdk_names": layer(),
     "infra.errors": layer(),
     "infra.bounded_yaml": layer("", "yaml"),
@@ -77,6 +77,12 @@ HEAVY = frozenset(
 STANDARD_LIBRARY = frozenset(sys.stdlib_module_names)
 MODULES = project_modules()
 NAMES = frozenset(module.name for module in MODULES)
+
+
+def test_no_module_beside_the_program_has_a_name_of_the_standard_library() -> None:
+    """The engine runs infra/ as a folder on the path: a module `numbers` there is everybody's `import numbers`."""
+    beside = {path.stem for path in (ROOT / "infra").iterdir() if path.name != "__main__.py"}
+    assert beside & STANDARD_LIBRARY == {"__init__"} & STANDARD_LIBRARY
 
 
 def layer_name(module_name: str) -> str | None:

@@ -27,7 +27,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": {"name": f"com.amazonaws.{REGION}.s3"},
     "aws:ec2/getRouteTable:getRouteTable": {"tags": {"Name": "looked-up"}},
     "aws:ec2/getRouteTables:getRouteTables": {},
-    "aws:ec2/getSubnet:getSubnet": {"availabilityZone": f"{REGION}a"},
+    "aws:ec2/getSubnet:getSubnet": {"availabilityZone": f"{REGION}a", "defaultForAz": True},
     "aws:ec2/getSubnets:getSubnets": {"tags": {"Name": "none"}},
     "aws:ec2/getVpc:getVpc": {"filters": [{"name": "is-default", "values": ["true"]}]},
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"state": "available"},

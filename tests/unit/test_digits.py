@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.numbers import read_number, read_whole
+from infra.digits import read_number, read_whole
 
 NO_NUMBERS = ["", " ", "1_000", "\uff12", "\u0663", "1 ", " 1", "1,000", "0x10", "one", "--1", "1\n", "\u00b2"]
 
