@@ -141,7 +141,7 @@ class Search:
             if name not in kinds:
                 kinds[name] = self._kind(quantization, machine.gpu)
             kind = kinds[name]
-            outcome: Option | Miss | None = check_machine(machine, self.request)
+            outcome: Option | Miss | None = check_machine(machine, self.request) or kind.lacks
             if outcome is None:
                 shape = (kind.stored.name, machine.gpus)
                 if shape not in ways:
@@ -191,15 +191,11 @@ class Search:
         best of all."""
         if isinstance(kind.engine, Miss):
             return kind.engine
-        if kind.lacks:
-            return kind.lacks
         found: list[Option] = []
         miss: Miss | None = None
         machines = 0
-        least = weights.least_weights_bytes(self.model, kind.stored) / machine.gpu.usable_bytes
         for arrangement in ways:
-            ranks = arrangement.tensor_parallel * arrangement.pipeline_parallel
-            if not arrangement.is_plain and (ranks < least or (miss and miss.reason not in WITH_OTHER_LAYOUT)):
+            if not arrangement.is_plain and miss and not self._may_end(miss, machine.gpu, kind.stored, arrangement):
                 continue
             outcome = self.option(machine, kind.stored, arrangement, kind.engine)
             if isinstance(outcome, Option):
@@ -212,6 +208,11 @@ class Search:
             return min(found, key=self.rank)
         assert miss is not None  # noqa: S101 one arrangement is always tried
         return miss
+
+    def _may_end(self, miss: Miss, gpu: GpuFacts, quantization: QuantizationFacts, arrangement: Arrangement) -> bool:
+        """Whether more stages or copies on the same machine may serve where the plain layouts do not."""
+        room = gpu.usable_bytes * arrangement.tensor_parallel * arrangement.pipeline_parallel
+        return miss.reason in WITH_OTHER_LAYOUT and weights.least_weights_bytes(self.model, quantization) <= room
 
     def _arrangements(
         self, quantization: QuantizationFacts, gpus: int, request: PlanRequest, widest_first: bool
