@@ -27,7 +27,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": {"name": f"com.amazonaws.{REGION}.s3"},
     "aws:ec2/getRouteTable:getRouteTable": {"tags": {"Name": "looked-up"}},
     "aws:ec2/getRouteTables:getRouteTables": {},
-    "aws:ec2/getSubnet:getSubnet": {"availabilityZone": f"{REGION}a", "defaultForAz": True},
+    "aws:ec2/getSubnet:getSubnet": {"tags": {"Name": "looked-up"}},
     "aws:ec2/getSubnets:getSubnets": {"tags": {"Name": "none"}},
     "aws:ec2/getVpc:getVpc": {"filters": [{"name": "is-default", "values": ["true"]}]},
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"state": "available"},
@@ -54,12 +54,20 @@ def a_route_table(world: World, name: str) -> None:
     world.client("ec2").create_route_table(VpcId=vpc, TagSpecifications=tags)
 
 
+def a_subnet(world: World, name: str) -> None:
+    vpc = world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    tags = [{"ResourceType": "subnet", "Tags": [{"Key": "Name", "Value": name}]}]
+    world.client("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", TagSpecifications=tags)
+
+
 @pytest.mark.parametrize("token", sorted(INVOKES))
 def test_every_declared_output_is_there(world: World, token: str) -> None:
     if token == "aws:ebs/getVolume:getVolume":
         a_volume(world, "looked-up", 8)
     if token == "aws:ec2/getRouteTable:getRouteTable":
         a_route_table(world, "looked-up")
+    if token == "aws:ec2/getSubnet:getSubnet":
+        a_subnet(world, "looked-up")
     found = look_up(world, token, **ARGUMENTS[token])
     kinds = world.schema.functions[token].outputs
     assert set(found) <= set(kinds)
