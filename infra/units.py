@@ -9,7 +9,16 @@ from __future__ import annotations
 import math
 from decimal import ROUND_CEILING, Decimal
 
-__all__ = ["BYTES_PER_GB", "BYTES_PER_GIB", "BYTES_PER_MIB", "gib", "round_up_gib", "to_gib", "up_to_hundredth"]
+__all__ = [
+    "BYTES_PER_GB",
+    "BYTES_PER_GIB",
+    "BYTES_PER_MIB",
+    "gib",
+    "round_up_gib",
+    "three_figures",
+    "to_gib",
+    "up_to_hundredth",
+]
 
 BYTES_PER_MIB = 2**20
 BYTES_PER_GIB = 2**30
@@ -34,3 +43,8 @@ def round_up_gib(value_bytes: float, *, step_gib: int = 1) -> int:
 def up_to_hundredth(value: float) -> str:
     """Two decimals that are no less than `value`: a limit that a person is told to set must let it pass."""
     return str(Decimal(repr(value)).quantize(Decimal("0.01"), ROUND_CEILING))
+
+
+def three_figures(value: float) -> str:
+    """An estimate as text: three figures, without an exponent."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else f"{value:.3g}"

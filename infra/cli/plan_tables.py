@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from infra.cli.output import console, write_table
 from infra.cli.plan_prices import market_rows, price_text
-from infra.units import to_gib
+from infra.units import three_figures, to_gib
 
 if TYPE_CHECKING:
     from infra.sizing.result import Alternative, Plan, Rejected
@@ -138,13 +138,8 @@ def _software(plan: Plan) -> str:
 
 
 def _range(values: Range, *, expected: bool = True) -> str:
-    text = f"{_figures(values.low)} to {_figures(values.high)}"
-    return f"{text} ({_figures(values.expected)} expected)" if expected else text
-
-
-def _figures(value: float) -> str:
-    """Three figures, without an exponent."""
-    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else f"{value:.3g}"
+    text = f"{three_figures(values.low)} to {three_figures(values.high)}"
+    return f"{text} ({three_figures(values.expected)} expected)" if expected else text
 
 
 def _budget(plan: Plan) -> list[tuple[str, str]]:

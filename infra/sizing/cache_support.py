@@ -17,6 +17,7 @@ __all__ = [
     "check_cache_dtype",
     "compute_dtype",
     "in_effect",
+    "planned_with",
     "quality_note",
     "taken_by",
 ]
@@ -165,6 +166,13 @@ def compute_dtype(quantization: QuantizationFacts, gpu: GpuFacts) -> str:
     return "bfloat16" if gpu.supports_bf16 else "float16"
 
 
+def planned_with(model: ModelFacts, engine: Engine, dtype: CacheDtype) -> CacheDtype:
+    """SGLang takes V3.2's cache in 16 bit on Hopper and in fp8 on Blackwell where nothing is said: the larger one is
+    planned with, and asked for."""
+    is_open = dtype is CacheDtype.AUTO and engine.family is Family.SGLANG
+    return CacheDtype.BF16 if is_open and model.attention is Attention.SPARSE_LATENT else dtype
+
+
 def in_effect(
     model: ModelFacts, quantization: QuantizationFacts, gpu: GpuFacts, engine: Engine, dtype: CacheDtype
 ) -> CacheDtype:
@@ -172,8 +180,7 @@ def in_effect(
     if model.attention is Attention.COMPRESSED:
         return CacheDtype.FP8
     if model.attention is Attention.SPARSE_LATENT:
-        # SGLang takes 16 bit on Hopper and fp8 on Blackwell by itself: the larger one is planned with, and asked for.
-        wide = dtype is CacheDtype.BF16 or (dtype is CacheDtype.AUTO and engine.family is Family.SGLANG)
+        wide = planned_with(model, engine, dtype) is CacheDtype.BF16
         return CacheDtype.BF16 if wide else CacheDtype.FP8_DS_MLA
     if dtype is not CacheDtype.AUTO:
         return dtype

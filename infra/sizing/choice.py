@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infra.catalog.cache_dtypes import CacheDtype
+from infra.catalog.cache_dtypes import read_cache_dtype
 from infra.catalog.facts import Architecture, Attention, Catalog, GpuFacts, ModelFacts, QuantizationFacts
 from infra.catalog.markets import Market
 from infra.sizing import budgets, nodes, performance, placement, storage, weights
 from infra.sizing.arrangement import Arrangement, layer_splits
+from infra.sizing.cache_support import planned_with
 from infra.sizing.engine import Engine, Family
 from infra.sizing.fit import Fit, Workload, fit
 from infra.sizing.formats import attempts
@@ -268,12 +269,13 @@ class Search:
         request, each = self.request, -(-self.request.concurrency // copies)
         ranks = arrangement.tensor_parallel * arrangement.pipeline_parallel
         utilization = budgets.planned_utilization(request.utilization, engine, gpu, ranks)
+        kv_dtype = planned_with(self.model, engine, read_cache_dtype(request.kv_cache_dtype))
         return fit(
             self.model,
             quantization,
             gpu,
             arrangement.tensor_parallel,
-            Workload(request.context_tokens, each, utilization, engine, _kv_dtype(self.model, engine, request)),
+            Workload(request.context_tokens, each, utilization, engine, kv_dtype),
             pipeline_parallel=arrangement.pipeline_parallel,
             data_parallel=copies,
         )
@@ -368,13 +370,6 @@ class Search:
             return min(found, key=self.rank)
         assert miss is not None  # noqa: S101 one arrangement is always tried
         return miss
-
-
-def _kv_dtype(model: ModelFacts, engine: Engine, request: PlanRequest) -> str:
-    """SGLang keeps V3.2's cache in 16 bit on Hopper and in fp8 on Blackwell; the larger one is planned with."""
-    is_open = request.kv_cache_dtype == CacheDtype.AUTO
-    is_sparse = model.attention is Attention.SPARSE_LATENT and engine.family is Family.SGLANG
-    return CacheDtype.BF16 if is_open and is_sparse else request.kv_cache_dtype
 
 
 def _too_few(arrangement: Arrangement) -> Miss:

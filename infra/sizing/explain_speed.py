@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from infra.sizing import step, traffic
 from infra.sizing.result import Plan
-from infra.units import BYTES_PER_GIB
+from infra.units import BYTES_PER_GIB, three_figures
 
 __all__ = ["explain_price", "explain_speed"]
 
@@ -71,9 +71,4 @@ def _ms(seconds: step.Range, digits: int = 2) -> str:
 
 
 def _plain(values: step.Range) -> str:
-    return f"{_figures(values.expected)} ({_figures(values.low)} to {_figures(values.high)})"
-
-
-def _figures(value: float) -> str:
-    """Three figures, without an exponent."""
-    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{three_figures(values.expected)} ({three_figures(values.low)} to {three_figures(values.high)})"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from infra.sizing import staging
 from infra.sizing.result import Plan
 from infra.sizing.step import Range
-from infra.units import BYTES_PER_MIB, to_gib
+from infra.units import BYTES_PER_MIB, three_figures, to_gib
 
 __all__ = ["explain_launch", "explain_staging"]
 
@@ -52,9 +52,4 @@ def _network(rate: Range | None) -> str:
 
 
 def _seconds(values: Range) -> str:
-    return f"{_figures(values.expected)} s ({_figures(values.low)} to {_figures(values.high)})"
-
-
-def _figures(value: float) -> str:
-    """Three, without an exponent."""
-    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{three_figures(values.expected)} s ({three_figures(values.low)} to {three_figures(values.high)})"
